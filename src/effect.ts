@@ -1,0 +1,146 @@
+/**
+ * The declaration of an effect: anything that touches the world. Pure data with schemas; the handler that performs it is registered
+ * elsewhere, so a machine that invokes it stays pure and can be stepped again.
+ *
+ *   machine: invoke: { src: 'publish', input, onDone, onError }     setup({ actors: { publish } })
+ *   registry: createTroupe({ effects: { publish: { perform, prove } } })
+ */
+import type { ActorLogic, Snapshot } from 'xstate'
+import type { z } from 'zod'
+import { Defect, type ErrorData } from './errors.ts'
+import type { Json } from './json.ts'
+import type { Address } from './protocol.ts'
+
+/**
+ * What to do after a crash with an effect that was started and whose outcome was never learned.
+ * `repeat`: safe to do again. `prove`: a probe finds out whether it was applied. `ask`: parked in doubt until a person or a policy decides.
+ */
+export type RepeatPolicy = 'repeat' | 'prove' | 'ask'
+
+/** Only failures that say `retry: 'backoff' | 'after'` are tried again (S2, S4). Delay = min(baseDelayMs * exponentialBase^n, maxDelayMs), jittered. */
+export interface RetryPolicy {
+  readonly maxAttempts: number
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
+  readonly exponentialBase: number
+}
+export const NO_RETRY: RetryPolicy = { maxAttempts: 1, baseDelayMs: 1_000, maxDelayMs: 30_000, exponentialBase: 2 }
+
+/** The worst case that one performance may spend, reserved in the commit that owes the effect and settled with its outcome. */
+export interface Reserve {
+  readonly tokens: number
+}
+
+export interface EffectDeclaration<Input = unknown, Output = unknown> {
+  /** `noun.verb`: `llm.generate`, `command.run`. Shown everywhere; part of the journal. */
+  readonly kind: string
+  readonly input: z.ZodType<Input>
+  readonly output: z.ZodType<Output>
+  readonly repeat: RepeatPolicy
+  /** Of one attempt, from its start. Default: none. */
+  readonly timeoutMs?: number | undefined
+  readonly retry?: RetryPolicy | undefined
+  /** Default: nothing is reserved. */
+  readonly reserve?: ((input: Input) => Reserve) | undefined
+}
+
+export type EffectSnapshot<Output, Input> = Snapshot<Output> & { readonly input: Input | undefined }
+
+/** An effect as XState sees it: invoked like any actor, with types for its input and output. */
+export interface EffectLogic<Input, Output> extends ActorLogic<EffectSnapshot<Output, Input>, { type: string }, Input> {
+  readonly [EFFECT]: EffectDeclaration<Input, Output>
+}
+
+const EFFECT = Symbol.for('troupe.effect')
+
+/**
+ * Declares an effect. The result goes into `setup({ actors })`.
+ * Run by plain `createActor` it errors: effects are performed by Troupe, after their intent is committed.
+ */
+export function effect<Input, Output>(declaration: EffectDeclaration<Input, Output>): EffectLogic<Input, Output> {
+  const refuse = (): never => {
+    throw new Defect('E_EFFECT_UNHOSTED', `effect ${declaration.kind} runs only under Troupe`, {
+      hint: 'start the machine with createTroupe(...).start(tree)',
+    })
+  }
+  return {
+    [EFFECT]: declaration,
+    transition: refuse,
+    getInitialSnapshot: refuse,
+    getPersistedSnapshot: (snapshot) => snapshot,
+  }
+}
+
+/** The declaration behind a logic object, or undefined where it is no effect. */
+export function effectOf(logic: unknown): EffectDeclaration | undefined {
+  return typeof logic === 'object' && logic !== null ? (logic as { [EFFECT]?: EffectDeclaration })[EFFECT] : undefined
+}
+
+/** What a handler gets. */
+export interface EffectCall<Input> {
+  readonly input: Input
+  /** `<run>/<effect id>`: the same for every attempt and after every crash. Pass it on as idempotency key. */
+  readonly key: string
+  readonly run: string
+  /** `e12`: unique in its run. */
+  readonly id: string
+  /** Address of the actor that invoked it. */
+  readonly path: Address
+  /** From 1. Attempts before a crash count. */
+  readonly attempt: number
+  /** Aborted when the actor leaves the state, when the time is up, and when the run stops. */
+  readonly signal: AbortSignal
+  /** Output that streams. Goes to watchers, never into the journal; may be lost. */
+  readonly progress: (data: Json) => void
+  /** A thread of this run as it is committed, e.g. the conversation that the input names. */
+  readonly thread: (thread: string) => readonly Json[]
+  /** What this attempt has used. Settled with the outcome, failed attempts included; the last call counts. */
+  readonly spent: (usage: Usage) => void
+}
+
+/** Tokens and money of one attempt. `costUsd: null` means the price is unknown; it is never a false 0. */
+export interface Usage {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costUsd: number | null
+  /** Answers of a script, a tape or a test, not of a model. */
+  readonly simulated?: boolean
+}
+
+/** What a probe found out about an effect whose outcome was never learned. Evidence is shown to people: `the file has the intended hash`. */
+export type Verdict<Output> =
+  | { readonly verdict: 'applied'; readonly output: Output; readonly evidence?: string }
+  | { readonly verdict: 'not_applied'; readonly evidence?: string }
+  | { readonly verdict: 'unknown'; readonly evidence?: string }
+
+export interface EffectHandler<Input, Output> {
+  /**
+   * Touches the world. Called only after the intent is committed. May be called again after a crash where the policy allows it, always with the same key.
+   * Throw a {@link Failure} for what the world refused; anything else that is thrown is a failure that is not retried.
+   */
+  readonly perform: (call: EffectCall<Input>) => Promise<Output> | Output
+  /** Required by policy `prove`. Must not change anything. */
+  readonly prove?: ((call: EffectCall<Input>) => Promise<Verdict<Output>> | Verdict<Output>) | undefined
+  /** How many of these may be in flight at once in one run. Default: no limit but the run's. */
+  readonly concurrency?: number | undefined
+}
+
+/** The world said no. `retry` says what may help: `backoff` waits by the policy, `after` waits `retryAfterMs`. */
+export class Failure extends Error {
+  override readonly name = 'Failure'
+  readonly code: string
+  readonly retry: 'never' | 'backoff' | 'after'
+  readonly retryAfterMs: number | undefined
+  readonly details: Partial<ErrorData>
+  constructor(
+    code: string,
+    message: string,
+    options: { retry?: 'never' | 'backoff' | 'after'; retryAfterMs?: number; details?: Partial<ErrorData> } = {},
+  ) {
+    super(message)
+    this.code = code
+    this.retry = options.retry ?? 'never'
+    this.retryAfterMs = options.retryAfterMs
+    this.details = options.details ?? {}
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * What may be stored: plain JSON values, and nothing that JSON would change without a word.
+ * `NaN`, `-0`, `undefined` inside arrays, Map, Date, class instances, functions, cycles are refused with the path at which they were found,
+ * because a value that comes back different after a crash is worse than one that is refused. `undefined` object members are dropped, as JSON does.
+ */
+import { Defect } from './errors.ts'
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type JsonObject = { readonly [key: string]: Json | undefined }
+
+/** The key that marks a reference to an actor in stored data. Data that carries it already is refused: see {@link assertJson}. */
+export const REF_KEY = '@troupe.ref'
+
+/**
+ * Checks that a value survives a round trip through JSON unchanged.
+ * Objects with a `toJSON` that is marked by {@link isRef} (actor stubs) pass.
+ * @param where  what is being checked, for the message: `context`, `event`, `input`.
+ * @throws {Defect} `E_NOT_JSON` naming the path of the first value that would change.
+ */
+export function assertJson(value: unknown, where: string, isRef: (value: object) => boolean = () => false): asserts value is Json {
+  walk(value, where, isRef, new Set())
+}
+
+function walk(value: unknown, path: string, isRef: (value: object) => boolean, above: Set<object>): void {
+  switch (typeof value) {
+    case 'string':
+      if (!value.isWellFormed()) throw notJson(path, 'a string with a lone surrogate', 'it is not valid Unicode and cannot be stored')
+      return
+    case 'boolean':
+      return
+    case 'number':
+      if (!Number.isFinite(value) || Object.is(value, -0))
+        throw notJson(path, String(Object.is(value, -0) ? '-0' : value), 'JSON has no such number')
+      return
+    case 'object':
+      break
+    default:
+      throw notJson(path, `a ${typeof value}`, 'only plain data can be stored')
+  }
+  if (value === null || isRef(value)) return
+  if (above.has(value)) throw notJson(path, 'a cycle', 'store an id instead of the object')
+  above.add(value)
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) walk(value[index], `${path}[${index}]`, isRef, above)
+  } else {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) {
+      throw notJson(path, `a ${value.constructor?.name ?? 'class instance'}`, 'turn it into plain data first')
+    }
+    for (const key in value) {
+      if (key === REF_KEY) throw notJson(`${path}.${key}`, 'a reserved key', 'choose another name')
+      const member = (value as Record<string, unknown>)[key]
+      if (member !== undefined) walk(member, `${path}.${key}`, isRef, above)
+    }
+  }
+  above.delete(value)
+}
+
+function notJson(path: string, found: string, why: string): Defect {
+  return new Defect('E_NOT_JSON', `${path} holds ${found}: ${why}`, { hint: 'keep contexts, events, inputs and outputs plain JSON' })
+}

@@ -1,0 +1,32 @@
+/**
+ * Every bound of the runtime in one place, with its unit in its name and the relations between them asserted at load.
+ * A bound that is reached is an error that names it; nothing is cut without a word.
+ */
+
+/** Microsteps of one macrostep: a machine that loops in `always` or `raise` crashes here instead of hanging the tree. */
+export const MICROSTEPS_MAX = 1_000
+/** Steps of one cascade, the steps that one outside event or timer causes. Past it the cascade is cut and the actor that is next crashes. */
+export const CASCADE_STEPS_MAX = 10_000
+/** Steps grouped into one commit. */
+export const TURN_STEPS_MAX = 256
+/** Events accepted from outside that one commit takes along. */
+export const TURN_EXTERNALS_MAX = 64
+/** Bytes of one event, input, output or effect outcome as JSON. */
+export const PAYLOAD_BYTES_MAX = 4_000_000
+/** Events that wait in one actor's mailbox. */
+export const MAILBOX_DEPTH_MAX = 10_000
+/** How deep actors may nest below the root. */
+export const ACTOR_DEPTH_MAX = 64
+/** Children that one XState actor may hold: XState copies `children` on every spawn. Larger pools belong under a supervisor. */
+export const XSTATE_CHILDREN_MAX = 500
+/** Children of a static supervisor; its specs live in its context. */
+export const STATIC_CHILDREN_MAX = 200
+/** Longest delay of one timer of the host's clock (2^31 - 1 ms); longer deadlines are waited for in pieces. */
+export const HOST_TIMER_MS_MAX = 2_147_483_647
+/** Time for running effects to end after an abort, before their processes are ended. */
+export const ABORT_GRACE_MS = 2_000
+/** Effects of one run that may be in flight at once. */
+export const EFFECTS_IN_FLIGHT_MAX = 64
+
+if (TURN_STEPS_MAX > CASCADE_STEPS_MAX) throw new Error('limits: a turn cannot hold more steps than a cascade')
+if (TURN_EXTERNALS_MAX > TURN_STEPS_MAX) throw new Error('limits: a turn takes at least one step for each event from outside')

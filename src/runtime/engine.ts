@@ -1,0 +1,164 @@
+/**
+ * The engine port: who queues, orders and commits. Its currency is the {@link StepResult}; it gets machines and effect handlers as a {@link Host}
+ * and knows nothing of agents, models or doors. `engines/local` runs a tree in this process over a {@link Store}.
+ */
+import type { EffectCall, EffectDeclaration, EffectHandler, Usage } from '../effect.ts'
+import type { ErrorData } from '../errors.ts'
+import type { Json } from '../json.ts'
+import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
+import type { EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
+import type { EffectRow, RunStatus } from './store.ts'
+
+/** What an engine needs of the program: pure steps, and handlers for effects and named actions. */
+export interface Host {
+  /** Version of a registered machine; throws `E_MACHINE_UNKNOWN` with what is registered. */
+  machineVersion(machine: string): string
+  /** Does the machine's current state take this event? Used by an ordered stop. */
+  accepts(machine: string, snapshot: EncodedSnapshot, event: EventData): boolean
+  step(input: StepInput): StepResult
+  /** The handler that performs an effect row. */
+  handler(row: Pick<EffectRow, 'kind' | 'src'>): { declaration: EffectDeclaration; handler: EffectHandler<never, unknown> }
+  /** Performs a named action of a machine again, from its stored row. */
+  action(machine: string, call: EffectCall<Json>): Promise<void> | void
+  /** Ends what effects of a dead process left behind (processes with the run's tag), before any probe or repeat. Returns what was ended. */
+  reap(run: string): Promise<readonly { readonly pid: number; readonly command: string }[]>
+}
+
+/** One fact, live or afterwards: the same in the journal, `logs --jsonl`, `run --jsonl` and the inspector's feed. */
+export interface Frame {
+  readonly v: 1
+  /** Null for frames of a live stream that are never stored (`live.*`). */
+  readonly pos: number | null
+  readonly at: string
+  readonly run: string
+  readonly type: string
+  readonly path: Address | null
+  readonly inc: Incarnation | null
+  readonly cause: number | null
+  readonly data: { readonly [key: string]: Json | undefined }
+}
+
+export interface StartOptions {
+  /** Run id, a ULID. Default: a new one. Starting an id that exists is refused. */
+  readonly id?: string
+  readonly name?: string | null
+  /** Input of the tree; children whose spec has no input of their own get it. */
+  readonly input?: Json
+  readonly project?: string | null
+  readonly budget?: { readonly tokensMax?: number }
+  /** Wall time of the whole run from now, milliseconds; an absolute deadline on the run clock once started. */
+  readonly deadlineMs?: number
+  readonly meta?: Json
+}
+
+export interface ResumeOptions {
+  /** Raises the epoch although the owner's lock is held. */
+  readonly takeOver?: boolean
+  readonly budget?: { readonly tokensMax?: number }
+}
+
+export interface CellView {
+  readonly address: Address
+  readonly id: string
+  readonly incarnation: Incarnation
+  readonly machine: string
+  readonly version: string
+  readonly status: 'starting' | 'active' | 'done' | 'error' | 'stopped'
+  /** XState's state value; null while starting. */
+  readonly state: Json
+  readonly tags: readonly string[]
+  readonly supervised: boolean
+  /** Waiting events. */
+  readonly mailbox: number
+  /** Restarts of this address so far. */
+  readonly restarts: number
+  /** Open effects. */
+  readonly effects: readonly { readonly id: string; readonly kind: string; readonly status: string; readonly attempt: number }[]
+  readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly costUsd: number | null }
+  readonly children: readonly CellView[]
+}
+
+/** How a run stands when nothing moves any more, or when it was told to stop. */
+export interface Result {
+  readonly run: string
+  readonly name: string | null
+  readonly status: Exclude<RunStatus, 'running'>
+  readonly reason: ErrorData | null
+  /** Of the significant child that ended the run, or of the root. */
+  readonly output: Json
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly position: number
+  readonly usage: Usage & { readonly actors: number; readonly restarts: number; readonly effects: number; readonly inDoubt: number }
+  /** Effects whose outcome nobody knows. */
+  readonly inDoubt: readonly { readonly id: string; readonly kind: string; readonly path: Address; readonly what: Json }[]
+  /** Effects that were performed again after a crash, by policy. */
+  readonly repeated: number
+  /** Plain promises and named actions, performed at least once without an idempotency key. */
+  readonly promises: number
+}
+
+export interface Accepted {
+  /** Journal position: the event survives a crash from here on. */
+  readonly position: number
+}
+
+/** A live run in this process. Every method that acknowledges does so after the commit. */
+export interface RunSession {
+  readonly id: string
+  /** What was found at resume; null for a new run. */
+  readonly recovery: Recovery | null
+  /**
+   * @throws {UserError} `E_EVENT_REFUSED` for reserved types, `E_TARGET_NOT_FOUND`, `E_MAILBOX_FULL`, `E_PAYLOAD_TOO_LARGE`. Then nothing was accepted.
+   */
+  send(to: Address, event: EventData): Promise<Accepted>
+  /** Sends `event` with `replyTo`, a reference that the actor answers to: `sendTo(({ event }) => event.replyTo, ...)`. Rejects with E_ASK_DOWN or E_ASK_TIMED_OUT. */
+  ask(to: Address, event: EventData, options?: { timeoutMs?: number }): Promise<EventData>
+  /** The actor's snapshot as last committed: `{status, value, context, tags}`; null where nobody lives. */
+  snapshot(
+    address: Address,
+  ): {
+    readonly status: string
+    readonly value: Json
+    readonly context: Json
+    readonly output?: Json
+    readonly error?: Json
+    readonly incarnation: Incarnation
+  } | null
+  tree(): CellView
+  /** History from the position on, then live. Ends with the run. */
+  watch(options?: { since?: number }): AsyncIterable<Frame>
+  /** Resolves when the run has ended, is suspended, or was stopped. Never rejects for a failed run; rejects when the store or the lease is lost. */
+  done(): Promise<Result>
+  /** Stops intake, aborts open effects, commits, releases the run. It can be resumed. Idempotent. */
+  stop(options?: { status?: 'interrupted' | 'canceled'; reason?: ErrorData; graceMs?: number }): Promise<Result>
+}
+
+/** What a resume found and did. */
+export interface Recovery {
+  readonly position: number
+  readonly epoch: number
+  readonly stoppedAt: number
+  readonly owner: { readonly pid: number; readonly host: string } | null
+  readonly effects: readonly RecoveredEffect[]
+  readonly timersOverdue: number
+  readonly timersPending: number
+  readonly mail: number
+  readonly strays: readonly { readonly pid: number; readonly command: string }[]
+}
+
+export interface RecoveredEffect {
+  readonly id: string
+  readonly kind: string
+  readonly path: Address
+  readonly policy: string
+  readonly verdict: 'not_started' | 'applied' | 'not_applied' | 'repeat' | 'in_doubt'
+  readonly evidence: string | null
+  readonly what: string
+}
+
+export interface Engine {
+  start(tree: TreeSpec, host: Host, options: StartOptions): Promise<RunSession>
+  resume(run: string, host: Host, options: ResumeOptions): Promise<RunSession>
+  close(): void
+}

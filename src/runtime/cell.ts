@@ -64,6 +64,8 @@ export interface Envelope {
   readonly frames: readonly Address[]
   /** Of a `timer`: its row, so that a cancel also removes the envelope. */
   readonly timer?: number | undefined
+  /** Of a `timer`: XState's id of it, which a cancel names. */
+  readonly timerId?: string | undefined
   /** Of `child` and `outcome`: the child that reports. Stale when the parent's child of this id is another one by now. */
   readonly child?: { readonly id: string; readonly incarnation: Incarnation } | undefined
   /** Journal position of the fact that sent it. */

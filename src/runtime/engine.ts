@@ -6,7 +6,7 @@ import type { EffectCall, EffectDeclaration, EffectHandler, Usage } from '../eff
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
-import type { EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
+import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
 import type { EffectRow, RunStatus } from './store.ts'
 
 /** What an engine needs of the program: pure steps, and handlers for effects and named actions. */
@@ -14,12 +14,12 @@ export interface Host {
   /** Version of a registered machine; throws `E_MACHINE_UNKNOWN` with what is registered. */
   machineVersion(machine: string): string
   /** Does the machine's current state take this event? Used by an ordered stop. */
-  accepts(machine: string, snapshot: EncodedSnapshot, event: EventData): boolean
+  accepts(machine: string, snapshot: EncodedSnapshot, children: readonly ChildLink[], event: EventData): boolean
   step(input: StepInput): StepResult
   /** The handler that performs an effect row. */
   handler(row: Pick<EffectRow, 'kind' | 'src'>): { declaration: EffectDeclaration; handler: EffectHandler<never, unknown> }
   /** Performs a named action of a machine again, from its stored row. */
-  action(machine: string, call: EffectCall<Json>): Promise<void> | void
+  action(machine: string, name: string, call: EffectCall<Json>): Promise<void> | void
   /** Ends what effects of a dead process left behind (processes with the run's tag), before any probe or repeat. Returns what was ended. */
   reap(run: string): Promise<readonly { readonly pid: number; readonly command: string }[]>
 }

@@ -51,8 +51,10 @@ export interface CellRow {
   readonly id: string
   /** Started by a supervisor, not by XState. */
   readonly supervised: boolean
-  /** `starting`: no snapshot yet. `ended`: this life is over, the address may live on. */
-  readonly status: 'starting' | 'active' | 'ended'
+  /** `starting`: no snapshot yet. `ended`: this life is over, its supervisor decides. `gone`: the address has ended for good; not part of the image. */
+  readonly status: 'starting' | 'active' | 'ended' | 'gone'
+  /** The first incarnation whose timers, effects and children are this life's too: a restart from the checkpoint keeps it. */
+  readonly since: Incarnation
   readonly sync: boolean
   readonly readyTag: string | null
   /** Has its supervisor been told that it is ready? */
@@ -163,7 +165,7 @@ export type EnvelopeOutcome = 'consumed' | 'buried' | 'stale' | 'cleared'
 /** Everything that a live tree is rebuilt from; snapshots are loaded when an actor is first needed. */
 export interface Image {
   readonly run: RunRow
-  /** The newest life of every address that has not been deleted. */
+  /** The newest life of every address that is not `gone`. */
   readonly cells: readonly CellRow[]
   readonly envelopes: readonly Envelope[]
   readonly timers: readonly TimerRow[]
@@ -206,6 +208,7 @@ export interface Store {
 
 /** The right to commit to a run, while the lock is held and nobody has raised the epoch. */
 export interface Owned {
+  readonly run: string
   readonly epoch: number
   /** @throws {Defect} `E_LEASE_LOST` when another owner holds a later epoch; nothing is written. @throws {UserError} `E_STORE_FULL`, `E_STORE_BUSY`, `E_STORE_IO`. */
   commit(commit: Commit): void

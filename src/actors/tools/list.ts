@@ -1,0 +1,43 @@
+/** `list`: the files of the workspace with their sizes. */
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { listPaths } from '../workspaces/listing.ts'
+import { placeOf } from '../workspaces/paths.ts'
+
+/** Files listed in one answer, unless fewer are asked for. */
+const FILES_MAX = 500
+
+export const listInput = z.strictObject({
+  path: z.string().default('.').describe('folder, relative to the workspace'),
+  max: z.int().min(1).max(FILES_MAX).default(FILES_MAX).describe('most files to list'),
+})
+export type ListInput = z.input<typeof listInput>
+
+export interface ListOutput {
+  readonly files: readonly { readonly path: string; readonly bytes: number }[]
+  /** Files below the folder; more than listed when `truncated`. */
+  readonly total: number
+  readonly truncated: boolean
+}
+
+export const listDescription = 'List files below a folder with their sizes in bytes. Ignored files, .git and node_modules are left out.'
+
+/** Lists what the workspace shows below a folder, sorted by path. @throws {Failure} `E_WRITE_REFUSED` a path outside the workspace. */
+export async function list(dir: string, input: ListInput): Promise<ListOutput> {
+  const { path, max } = listInput.parse(input)
+  const paths = await pathsBelow(dir, path)
+  const files: { path: string; bytes: number }[] = []
+  for (const each of paths.slice(0, max)) {
+    const stats = await lstat(join(dir, each)).catch(() => null)
+    if (stats !== null) files.push({ path: each, bytes: stats.size })
+  }
+  return { files, total: paths.length, truncated: paths.length > max }
+}
+
+/** The paths that the workspace shows at or below a path, sorted. */
+export async function pathsBelow(dir: string, path: string): Promise<readonly string[]> {
+  const place = await placeOf(dir, path)
+  const all = await listPaths(dir)
+  return place.path === '.' ? all : all.filter((each) => each === place.path || each.startsWith(`${place.path}/`))
+}

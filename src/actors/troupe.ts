@@ -1,0 +1,50 @@
+/**
+ * The registry of code and the door for programs: `createTroupe` checks machines and handlers once, `start` and `resume` give live runs.
+ * It starts nothing by itself.
+ */
+import { parseSupervisor } from '../machines/childspec.ts'
+import { supervisor } from '../machines/supervisor.ts'
+import { SUPERVISOR_MACHINE, type TreeSpec } from '../protocol.ts'
+import type { Engine, ResumeOptions, RunSession, StartOptions } from '../runtime/engine.ts'
+import { localEngine } from '../runtime/engines/local.ts'
+import { createRegistry, type Handlers, type Machines } from '../runtime/registry.ts'
+import type { Store } from '../runtime/store.ts'
+import { reap } from './reaper.ts'
+
+export interface TroupeOptions<M extends Machines> {
+  /** Where runs are kept; a shorthand for `engine: localEngine({ store })`. */
+  readonly store?: Store
+  readonly engine?: Engine
+  /** Machines by the name that child specs use as `src`. */
+  readonly machines: M
+  /** Handlers of the effects that those machines invoke, by the name they invoke them under, or by kind. */
+  readonly effects?: Handlers<M>
+}
+
+export interface Troupe {
+  /** Starts a tree. When this resolves, the run is in the store and goes on after a crash. @throws {Defect} `E_TREE_INVALID`. @throws {UserError} `E_RUN_EXISTS`. */
+  start(tree: TreeSpec, options?: StartOptions): Promise<RunSession>
+  /** Goes on with a run, from the tree that is stored in it and the code that is registered here. @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`. */
+  resume(run: string, options?: ResumeOptions): Promise<RunSession>
+  /** Closes the store. Runs must have ended or been stopped. */
+  close(): void
+}
+
+/** @throws {UserError} `E_MACHINE_INVALID` where a machine cannot be hosted, `E_USAGE` where neither a store nor an engine is given. */
+export function createTroupe<const M extends Machines>(options: TroupeOptions<M>): Troupe {
+  const engine = options.engine ?? (options.store === undefined ? undefined : localEngine({ store: options.store }))
+  if (engine === undefined) throw new TypeError('createTroupe needs a store or an engine')
+  const host = createRegistry({
+    machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor },
+    effects: options.effects ?? {},
+    reap,
+  })
+  return {
+    start: async (tree, start = {}) => {
+      parseSupervisor(tree)
+      return engine.start(tree, host, start)
+    },
+    resume: async (run, resume = {}) => engine.resume(run, host, resume),
+    close: () => engine.close(),
+  }
+}

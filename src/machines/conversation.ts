@@ -1,0 +1,80 @@
+/**
+ * Conversations with a model: append-only threads outside the context, of which a context keeps only name and size.
+ * What is said first in a round of work, and in which words, is decided here; the words of the roles come in by input.
+ *
+ *   thread `/team/coder/parse`     system, user (the item), assistant, tool, tool, assistant, user (feedback), assistant ...
+ */
+import type { Json } from '../json.ts'
+import type { ThreadAppend } from '../protocol.ts'
+import type { Message, ReviewRequest, TaskAssign } from './vocabulary.ts'
+
+/** What a context remembers of one thread. */
+export interface Conversation {
+  readonly thread: string
+  readonly length: number
+  /** Answers of the model so far. They outlive rounds and restarts, and so do limits on them. */
+  readonly turns: number
+  readonly chars: number
+}
+
+interface Talking {
+  readonly address: string
+  readonly conversations: readonly Conversation[]
+}
+
+/** One thread for each actor and item. */
+export const threadOf = (address: string, item: string): string => `${address}/${item}`
+
+/** The conversation about an item; an empty one where nothing was said yet. */
+export function conversationOf(context: Talking, item: string): Conversation {
+  const thread = threadOf(context.address, item)
+  return context.conversations.find((known) => known.thread === thread) ?? { thread, length: 0, turns: 0, chars: 0 }
+}
+
+/** Parameters of `thread.append`. Take the same messages to {@link grown} in the same step. */
+export function appending(context: Talking, item: string, messages: readonly Message[]): ThreadAppend {
+  return { thread: threadOf(context.address, item), items: messages as readonly Json[] }
+}
+
+/** The context's conversations after these messages. */
+export function grown(context: Talking, item: string, messages: readonly Message[]): readonly Conversation[] {
+  const before = conversationOf(context, item)
+  const after: Conversation = {
+    thread: before.thread,
+    length: before.length + messages.length,
+    turns: before.turns + messages.filter((message) => message.role === 'assistant').length,
+    chars: messages.reduce((sum, message) => sum + charsOf(message), before.chars),
+  }
+  return [...context.conversations.filter((known) => known.thread !== after.thread), after]
+}
+
+function charsOf(message: Message): number {
+  return message.content.length + (message.toolCalls === undefined ? 0 : JSON.stringify(message.toolCalls).length)
+}
+
+/** A coder's first words of a round: role and item where the conversation is new, feedback where there is any. */
+export function taskMessages(system: string, fresh: boolean, task: TaskAssign): readonly Message[] {
+  const opening: Message[] = fresh
+    ? [
+        { role: 'system', content: system },
+        { role: 'user', content: describeTask(task) },
+      ]
+    : []
+  if (task.feedback === null) return fresh ? opening : [{ role: 'user', content: describeTask(task) }]
+  return [...opening, { role: 'user', content: `Round ${task.round}. Your change is not accepted yet:\n${task.feedback}` }]
+}
+
+function describeTask({ item, goal, input }: TaskAssign): string {
+  const lines = [`Work item ${item.id} (${item.phase}): ${item.description}`]
+  if (goal !== null && goal !== item.description) lines.push(`It is part of this goal: ${goal}`)
+  if (item.files.length > 0) lines.push(`Files that matter: ${item.files.join(', ')}`)
+  if (input !== null) lines.push(`Input: ${JSON.stringify(input)}`)
+  return lines.join('\n')
+}
+
+/** A reviewer's first words of a round. */
+export function reviewMessages(system: string, fresh: boolean, { item, diff, tree, round }: ReviewRequest): readonly Message[] {
+  const change = diff === '' ? 'Nothing was changed.' : diff
+  const content = `Round ${round} of work item ${item.id}: ${item.description}\nThe change, tree ${tree}:\n\n${change}`
+  return [...(fresh ? [{ role: 'system' as const, content: system }] : []), { role: 'user', content }]
+}

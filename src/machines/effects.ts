@@ -1,0 +1,117 @@
+/**
+ * The effects of the team, as declarations: what goes in, what comes out, and what to do when a crash hides the outcome. The handlers are in
+ * `actors/effects.ts`, by `kind`.
+ *
+ *   kind              after a crash   why
+ *   llm.generate      repeat          an answer that was never learned changed nothing; its reserved tokens stay spent
+ *   workspace.open    repeat          opening again adopts what is there
+ *   workspace.plan    repeat          reads only
+ *   promotion.plan    repeat          reads only
+ *   tool.read         repeat          reads only
+ *   write.plan        repeat          reads only; its outcome holds the hashes that the write is proved by
+ *   file.write        prove           the file has the hash before, or the hash after, or it is somebody else's
+ *   gate.run          repeat          in a fresh checkout of the tree
+ *   change.promote    prove           the same, over all files of the plan
+ */
+import { z } from 'zod'
+import { effect, type RetryPolicy } from '../effect.ts'
+import { check, gateOutcome, message, workspace } from './vocabulary.ts'
+
+/** Transient failures of a model's provider: 3 attempts, 1 s and 2 s apart (jittered), at most 30 s. */
+export const MODEL_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 1_000, maxDelayMs: 30_000, exponentialBase: 2 }
+/** Longest answer that is asked for, in tokens; part of what a call reserves. */
+export const OUTPUT_TOKENS_MAX = 4_096
+/** What the tools' descriptions add to a prompt at most, in tokens. */
+export const TOOL_TOKENS_MAX = 1_000
+
+export const generateInput = z.strictObject({
+  agent: z.string(),
+  /** The conversation so far; its last message is what is answered. */
+  thread: z.string(),
+  item: z.string().nullable(),
+  /** Which answer of this conversation this is, from 1. */
+  turn: z.int().min(1),
+  tools: z.array(z.string()),
+  /** What the answer must be: free text, or JSON of a known shape. */
+  format: z.enum(['text', 'plan', 'verdict']),
+  /** Length of the conversation in characters, for the reservation. */
+  promptChars: z.int().min(0),
+})
+export type GenerateInput = z.infer<typeof generateInput>
+
+const usage = z.strictObject({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  costUsd: z.number().nullable(),
+  simulated: z.boolean().optional(),
+})
+export const generateOutput = z.strictObject({ message, usage, finish: z.string() })
+export type GenerateOutput = z.infer<typeof generateOutput>
+
+/** A token is at least two characters of prose or code in every tokenizer that was looked at; this never estimates too little there. */
+export const promptTokens = (chars: number): number => Math.ceil(chars / 2)
+
+export const generate = effect({
+  kind: 'llm.generate',
+  input: generateInput,
+  output: generateOutput,
+  repeat: 'repeat',
+  timeoutMs: 600_000,
+  retry: MODEL_RETRY,
+  reserve: (input) => ({ tokens: promptTokens(input.promptChars) + (input.tools.length > 0 ? TOOL_TOKENS_MAX : 0) + OUTPUT_TOKENS_MAX }),
+})
+
+export const openInput = z.strictObject({ source: z.string(), mode: z.enum(['auto', 'worktree', 'copy']) })
+export const open = effect({ kind: 'workspace.open', input: openInput, output: workspace, repeat: 'repeat', timeoutMs: 600_000 })
+
+/** What is staged, in short: names and counts of what changed, and the diff up to a cap. */
+export const staged = z.strictObject({
+  tree: z.string(),
+  files: z.array(z.string()),
+  added: z.int(),
+  removed: z.int(),
+  diff: z.string(),
+  truncated: z.boolean(),
+})
+export type Staged = z.infer<typeof staged>
+export const stage = effect({
+  kind: 'workspace.plan',
+  input: z.strictObject({ workspace }),
+  output: staged,
+  repeat: 'repeat',
+  timeoutMs: 120_000,
+})
+
+/** A whole promotion: every file with its hash before and after and its content. It travels from effect to effect and is never kept in a context. */
+export const promotionPlan = z.looseObject({ target: z.string(), tree: z.string(), files: z.array(z.looseObject({ path: z.string() })) })
+export type PromotionPlan = z.infer<typeof promotionPlan>
+export const plan = effect({
+  kind: 'promotion.plan',
+  input: z.strictObject({ workspace }),
+  output: promotionPlan,
+  repeat: 'repeat',
+  timeoutMs: 120_000,
+})
+export const promoted = z.strictObject({ tree: z.string(), files: z.array(z.string()) })
+export const promote = effect({ kind: 'change.promote', input: promotionPlan, output: promoted, repeat: 'prove' })
+
+const args = z.record(z.string(), z.json())
+export const readInput = z.strictObject({ dir: z.string(), tool: z.enum(['list', 'read', 'search']), args })
+/** `content` is what the model is told; `seen` is the file and hash that a read was of. */
+export const readOutput = z.strictObject({ content: z.string(), seen: z.strictObject({ path: z.string(), hash: z.string() }).nullable() })
+export const read = effect({ kind: 'tool.read', input: readInput, output: readOutput, repeat: 'repeat', timeoutMs: 60_000 })
+
+export const writePlanInput = z.strictObject({ dir: z.string(), tool: z.enum(['edit', 'write']), args, seen: z.string().nullable() })
+export const writePlan = z.looseObject({ path: z.string(), before: z.string().nullable(), after: z.string() })
+export type WritePlan = z.infer<typeof writePlan>
+export const planWrite = effect({ kind: 'write.plan', input: writePlanInput, output: writePlan, repeat: 'repeat', timeoutMs: 60_000 })
+export const writeInput = z.strictObject({ dir: z.string(), plan: writePlan })
+export const written = z.strictObject({ path: z.string(), hash: z.string() })
+export const write = effect({ kind: 'file.write', input: writeInput, output: written, repeat: 'prove', timeoutMs: 60_000 })
+
+export const gate = effect({
+  kind: 'gate.run',
+  input: z.strictObject({ workspace, tree: z.string(), checks: z.array(check) }),
+  output: gateOutcome,
+  repeat: 'repeat',
+})

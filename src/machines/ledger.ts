@@ -1,0 +1,165 @@
+/**
+ * What the orchestrator knows, and what follows from it: the context as plain data, which evidence covers which tree, and the answer of the run.
+ *
+ *   covered(tree)  =  the staged tree is this tree
+ *                     and a review approved this tree
+ *                     and the gate passed on this tree   (level strict; `warn` wants it run, `off` and an empty list of checks want nothing)
+ *
+ * Evidence is bound to a tree hash. Staging again forgets it, so nothing that was changed after a gate or a review can be promoted.
+ */
+import type { ErrorData } from '../errors.ts'
+import type { Json } from '../json.ts'
+import type { Address } from '../protocol.ts'
+import type { Conversation } from './conversation.ts'
+import type { Staged } from './effects.ts'
+import type { Check, GateOutcome, WorkItem, Workspace } from './vocabulary.ts'
+import { acceptWork } from './work.ts'
+
+export interface OrchestratorInput {
+  readonly address: Address
+  readonly peers: { readonly coder: Address; readonly reviewer: Address; readonly executor: Address }
+  readonly goal?: string | null | undefined
+  /** Checked at the door (M7). Left out: planned from the goal. */
+  readonly work?: Json | undefined
+  /** Parameters for the agents to read. */
+  readonly input?: Json | undefined
+  readonly workspace: { readonly source: string; readonly mode: 'auto' | 'worktree' | 'copy'; readonly promote: 'gates' | 'never' }
+  readonly gates: { readonly level: 'strict' | 'warn' | 'off'; readonly checks: readonly Check[] }
+  /** Rounds of one item: the first and its repairs. Default 3. */
+  readonly roundsMax?: number | undefined
+  /** How long a peer may take for one answer. Defaults: 30 and 15 minutes; a gate: what its checks may take, and a minute. */
+  readonly timeouts?: { readonly coderMs?: number; readonly reviewerMs?: number; readonly gateMs?: number } | undefined
+  /** The role in words, for planning. */
+  readonly system: string
+}
+
+/** One item in the answer of the run. */
+export interface WorkRecord {
+  readonly id: string
+  readonly status: 'done' | 'failed'
+  readonly actor: Address
+  readonly attempts: number
+  readonly summary: string
+}
+
+export interface OrchestratorContext {
+  readonly address: Address
+  readonly peers: OrchestratorInput['peers']
+  readonly goal: string | null
+  readonly input: Json
+  readonly target: OrchestratorInput['workspace']
+  readonly gates: OrchestratorInput['gates']
+  readonly roundsMax: number
+  readonly timeouts: { readonly coderMs: number; readonly reviewerMs: number; readonly gateMs: number }
+  readonly system: string
+  readonly work: readonly WorkItem[]
+  readonly finished: readonly WorkRecord[]
+  /** Of the item at hand, from 1. */
+  readonly round: number
+  /** What the coder was told last about this item; null in the first round. */
+  readonly feedback: string | null
+  /** What it is told next. */
+  readonly returned: { readonly feedback: string; readonly code: string } | null
+  readonly summary: string
+  readonly workspace: Workspace | null
+  readonly staged: Staged | null
+  readonly evidence: { readonly gate: GateOutcome | null; readonly reviewed: string | null }
+  /** The question that is open, or was last, and how often it was asked. */
+  readonly asking: { readonly about: string; readonly tries: number }
+  readonly conversations: readonly Conversation[]
+  readonly repaired: boolean
+  readonly promoted: boolean
+  readonly error: ErrorData | null
+  readonly reasons: readonly string[]
+}
+
+const CHECK_MS = 600_000
+
+/** The first context. Work that is not acceptable leaves its reasons in it. */
+export function openLedger(input: OrchestratorInput): OrchestratorContext {
+  const { address, peers, gates, system, timeouts = {} } = input
+  const goal = input.goal?.trim() ? input.goal.trim() : null
+  const gateMs = gates.checks.reduce((sum, check) => sum + (check.timeoutMs ?? CHECK_MS), 60_000)
+  const planned = input.work === undefined || input.work === null
+  const checked = planned ? { ok: goal !== null, work: [], reasons: ['goal: there is neither a goal nor work'] } : acceptWork(input.work)
+  return {
+    address,
+    peers,
+    goal,
+    input: input.input ?? null,
+    target: input.workspace,
+    gates,
+    roundsMax: input.roundsMax ?? 3,
+    timeouts: { coderMs: timeouts.coderMs ?? 1_800_000, reviewerMs: timeouts.reviewerMs ?? 900_000, gateMs: timeouts.gateMs ?? gateMs },
+    system,
+    work: 'work' in checked ? checked.work : [],
+    finished: [],
+    round: 1,
+    feedback: null,
+    returned: null,
+    summary: '',
+    workspace: null,
+    staged: null,
+    evidence: { gate: null, reviewed: null },
+    asking: { about: '', tries: 0 },
+    conversations: [],
+    repaired: false,
+    promoted: false,
+    error: null,
+    reasons: !checked.ok && 'reasons' in checked ? checked.reasons : [],
+  }
+}
+
+/** The item at hand; undefined when all are finished. */
+export const currentItem = (context: OrchestratorContext): WorkItem | undefined => context.work[context.finished.length]
+
+/** Is there a gate to pass? */
+export const hasGate = ({ gates }: OrchestratorContext): boolean => gates.level !== 'off' && gates.checks.length > 0
+
+/** May exactly this tree be promoted? See the head of this file. */
+export function covered(context: OrchestratorContext, tree: string): boolean {
+  const { staged, evidence, gates } = context
+  if (staged?.tree !== tree || evidence.reviewed !== tree) return false
+  if (!hasGate(context)) return true
+  return evidence.gate?.tree === tree && (evidence.gate.passed || gates.level === 'warn')
+}
+
+/** `verified` only where checks passed on exactly the tree that is the result (P23). */
+function verification(context: OrchestratorContext) {
+  const { staged, evidence } = context
+  const gate = hasGate(context) && evidence.gate !== null && evidence.gate.tree === staged?.tree ? evidence.gate : null
+  const verified = gate?.passed === true && evidence.reviewed === gate.tree && context.error === null
+  const gates = (gate?.checks ?? []).map(({ id, exitCode }) => ({
+    id,
+    status: exitCode === 0 ? 'passed' : 'failed',
+    tree: gate?.tree ?? '',
+  }))
+  return { level: verified ? 'verified' : 'unverified', gates }
+}
+
+/** The answer of the run. `files`, `added`, `removed` tell of what was staged; `promoted` whether it reached the user's folder. */
+export function outcomeOf(context: OrchestratorContext) {
+  const { staged, error, finished, reasons } = context
+  const status = reasons.length > 0 ? 'rejected' : error === null ? 'done' : 'failed'
+  return {
+    status,
+    summary: summaryOf(context),
+    verification: verification(context),
+    promoted: context.promoted,
+    tree: staged?.tree ?? context.workspace?.base ?? null,
+    files: staged?.files ?? [],
+    added: staged?.added ?? 0,
+    removed: staged?.removed ?? 0,
+    work: finished,
+    error,
+    reasons,
+  }
+}
+export type Outcome = ReturnType<typeof outcomeOf>
+
+function summaryOf({ reasons, error, finished }: OrchestratorContext): string {
+  if (reasons.length > 0) return `The work was rejected: ${reasons.join('; ')}`
+  if (error !== null) return error.message
+  if (finished.length === 1) return finished[0]!.summary
+  return finished.map((record) => `${record.id}: ${record.summary}`).join('\n')
+}

@@ -1,0 +1,184 @@
+/**
+ * Guards and actions of the orchestrator, by the names under which its statechart uses them. Guards read the answer that has come; actions keep it, say
+ * it to a peer or tell it to whoever watches (`tell...`: facts for the journal).
+ */
+import { assign, emit, enqueueActions, setup } from 'xstate'
+import type { ErrorData } from '../errors.ts'
+import type { Json } from '../json.ts'
+import type { AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
+import { isAbout, mayAskAgain, nextAsking, type Question, type Read, readGate, readReview, readTask } from './asking.ts'
+import { appending, grown } from './conversation.ts'
+import { type GenerateOutput, generate, open, plan, promote, stage } from './effects.ts'
+import { covered, currentItem, hasGate, type OrchestratorContext, type OrchestratorInput } from './ledger.ts'
+import { type Message, workPlan } from './vocabulary.ts'
+import { acceptWork, gateFeedback, normaliseFeedback, readAnswer, repairRequest, tail } from './work.ts'
+
+/** Characters of a gate's summary that go back to the coder. */
+const FEEDBACK_CHARS_MAX = 8_000
+/** Name of the planning conversation. */
+export const PLAN = 'plan'
+
+const planOf = (event: unknown) => {
+  const read = readAnswer(workPlan, (event as { output: GenerateOutput }).output.message.content)
+  return read.ok ? acceptWork(read.value.work) : { ok: false as const, reasons: read.reasons }
+}
+const problemsOf = (event: unknown): readonly string[] => {
+  const read = planOf(event)
+  return read.ok ? [] : read.reasons
+}
+/** What an answer of a model that is no plan is followed by. */
+export const repairPlan = (event: unknown): readonly Message[] => [
+  (event as { output: GenerateOutput }).output.message,
+  { role: 'user', content: repairRequest(problemsOf(event)) },
+]
+/** Why planning is given up. */
+export const noPlan = (event: unknown): ErrorData => ({
+  code: 'E_PROVIDER_OUTPUT',
+  message: `no usable plan, 2 times: ${problemsOf(event).join('; ')}`,
+})
+/** First words of planning. */
+export const planMessages = ({ system, goal, input }: OrchestratorContext): readonly Message[] => [
+  { role: 'system', content: system },
+  { role: 'user', content: `Goal: ${goal}${input === null ? '' : `\nInput: ${JSON.stringify(input)}`}` },
+]
+
+const asAsk = (event: unknown): AskEvent => event as AskEvent
+const answerOf = <Good>(read: Read<Good>): Good | null => (read.kind === 'answer' ? read.answer : null)
+const taskOf = (context: OrchestratorContext, event: unknown) => answerOf(readTask(context, asAsk(event)))
+const gateOf = (context: OrchestratorContext, event: unknown) => answerOf(readGate(context, asAsk(event)))
+const reviewOf = (context: OrchestratorContext, event: unknown) => answerOf(readReview(context, asAsk(event)))
+
+/** What a failed gate says to the coder, in the wording of R6. */
+export const gateReturn = (context: OrchestratorContext, event: unknown) => ({
+  feedback: gateFeedback(tail(gateOf(context, event)?.summary ?? '', FEEDBACK_CHARS_MAX)),
+  code: 'E_GATE_FAILED',
+})
+/** What a reviewer who wants changes says to the coder. */
+export const reviewReturn = (context: OrchestratorContext, event: unknown) => {
+  const lines = reviewOf(context, event)?.feedback ?? []
+  return { feedback: lines.length > 0 ? lines.join('\n') : 'The reviewer wants changes and gave no reason.', code: 'E_RUN_FAILED' }
+}
+/** Why an answer ends the run. */
+export const failureOf = (context: OrchestratorContext, event: unknown): { error: ErrorData } => {
+  const readers = { task: readTask, gate: readGate, review: readReview }
+  const question = context.asking.about.split('/')[0] as Question
+  const read: Read<unknown> = readers[question](context, asAsk(event))
+  return { error: read.kind === 'failed' ? read.error : { code: 'E_DEFECT', message: 'the answer fits nowhere' } }
+}
+/** Why the same feedback twice in a row ends the run (R1). */
+export const loopOf = (context: OrchestratorContext): { error: ErrorData } => ({
+  error: {
+    code: 'E_LOOP_ESCALATED',
+    message: `${context.address}: identical loop, 2 times the same feedback on ${currentItem(context)?.id}: ${context.returned?.feedback}`,
+    path: context.address,
+  },
+})
+/** Why no round is left. */
+export const outOfRounds = (context: OrchestratorContext): { error: ErrorData } => ({
+  error: {
+    code: context.returned?.code ?? 'E_RUN_FAILED',
+    message: `work item ${currentItem(context)?.id} is not accepted after ${context.roundsMax} rounds; last: ${context.returned?.feedback}`,
+    path: context.address,
+  },
+})
+/** Why a plan that the evidence does not cover is not promoted. */
+export const notCovered = ({ staged }: OrchestratorContext, tree: string): { error: ErrorData } => ({
+  error: { code: 'E_GATE_FAILED', message: `tree ${tree} was to be promoted, the evidence is about tree ${staged?.tree}` },
+})
+
+/** Everything that the statechart in orchestrator.ts refers to by name. */
+export const rules = setup({
+  types: {
+    context: {} as OrchestratorContext,
+    events: {} as AskEvent,
+    input: {} as OrchestratorInput,
+    emitted: {} as { type: string; [key: string]: Json | undefined },
+  },
+  actors: { generate, open, stage, plan, promote },
+  guards: {
+    isRejected: ({ context }) => context.reasons.length > 0,
+    hasWork: ({ context }) => context.work.length > 0,
+    planFits: ({ event }) => planOf(event).ok,
+    mayRepair: ({ context }) => !context.repaired,
+    isLate: ({ context, event }) => !isAbout(context, event),
+    mayAskAgain: ({ context }) => mayAskAgain(context),
+    taskIsDone: ({ context, event }) => taskOf(context, event) !== null,
+    hasGate: ({ context }) => hasGate(context),
+    gateLetsPass: ({ context, event }) =>
+      gateOf(context, event)?.passed === true || (gateOf(context, event) !== null && context.gates.level === 'warn'),
+    gateFails: ({ context, event }) => gateOf(context, event) !== null,
+    isApproved: ({ context, event }) => reviewOf(context, event)?.verdict === 'approved',
+    needsChanges: ({ context, event }) => reviewOf(context, event)?.verdict === 'needs_changes',
+    isSameAgain: ({ context: { feedback, returned } }) =>
+      feedback !== null && returned !== null && normaliseFeedback(feedback) === normaliseFeedback(returned.feedback),
+    hasRounds: ({ context }) => context.round < context.roundsMax,
+    hasNext: ({ context }) => currentItem(context) !== undefined,
+    staysStaged: ({ context }) => context.target.promote === 'never' || (context.staged?.files.length ?? 0) === 0,
+    isCovered: ({ context }, params: { tree: string }) => covered(context, params.tree),
+  },
+  actions: {
+    ask: (_, _params: AskParams) => {},
+    'thread.append': (_, _params: ThreadAppend) => {},
+    say: enqueueActions(({ context, enqueue }, params: { messages: readonly Message[] }) => {
+      const append = enqueue as unknown as (action: { type: 'thread.append'; params: ThreadAppend }) => void
+      append({ type: 'thread.append', params: appending(context, PLAN, params.messages) })
+      enqueue.assign({ conversations: grown(context, PLAN, params.messages) })
+    }),
+    beginAsking: assign(({ context }, params: { question: Question }) => ({ asking: nextAsking(context, params.question) })),
+    takePlan: assign(({ event }) => {
+      const read = planOf(event)
+      return { work: read.ok ? read.work : [] }
+    }),
+    markRepaired: assign({ repaired: true }),
+    /** What was gathered about an earlier tree counts for nothing any more. */
+    forgetEvidence: assign({ evidence: { gate: null, reviewed: null } }),
+    takeGate: assign(({ context, event }) => ({ evidence: { ...context.evidence, gate: gateOf(context, event) } })),
+    takeApproval: assign(({ context, event }) => ({
+      evidence: { ...context.evidence, reviewed: reviewOf(context, event)?.tree ?? null },
+    })),
+    takeSummary: assign(({ context, event }) => ({ summary: taskOf(context, event)?.summary ?? '' })),
+    sendBack: assign((_, params: { feedback: string; code: string }) => ({ returned: params })),
+    nextRound: assign(({ context }) => ({ round: context.round + 1, feedback: context.returned?.feedback ?? null, returned: null })),
+    closeItem: assign(({ context }) => {
+      const { round, summary, peers, finished } = context
+      const record = { id: currentItem(context)?.id ?? '', status: 'done' as const, actor: peers.coder, attempts: round, summary }
+      return { finished: [...finished, record], round: 1, feedback: null, returned: null, summary: '' }
+    }),
+    /** Why the run fails. The item at hand goes on record as failed. */
+    giveUp: assign(({ context }, params: { error: ErrorData }) => {
+      const { round, peers, finished, workspace } = context
+      const item = workspace === null ? undefined : currentItem(context)
+      const record = { id: item?.id ?? '', status: 'failed' as const, actor: peers.coder, attempts: round, summary: params.error.message }
+      return { error: params.error, finished: item === undefined ? finished : [...finished, record] }
+    }),
+    tellAccepted: enqueueActions(({ context, enqueue }) => {
+      for (const item of context.work) enqueue.emit({ type: 'work.accepted', item: item.id, description: item.description })
+    }),
+    tellRejected: emit(({ context }) => ({ type: 'work.rejected', reasons: context.reasons })),
+    tellAssigned: emit(({ context }) => ({
+      type: 'work.assigned',
+      item: currentItem(context)?.id,
+      to: context.peers.coder,
+      round: context.round,
+    })),
+    tellStaged: emit(({ context }) => ({ type: 'change.staged', files: context.staged?.files ?? [], tree: context.staged?.tree })),
+    tellGate: enqueueActions(({ context, event, enqueue }) => {
+      const gate = gateOf(context, event)
+      for (const { id, exitCode } of gate?.checks ?? []) {
+        const type = exitCode === 0 ? 'gate.passed' : 'gate.failed'
+        enqueue.emit({ type, gate: id, tree: gate?.tree, level: context.gates.level })
+      }
+    }),
+    tellReview: emit(({ context, event }) => {
+      const review = reviewOf(context, event)
+      return { type: 'review.given', item: currentItem(context)?.id, verdict: review?.verdict, feedback: review?.feedback ?? [] }
+    }),
+    tellFinished: emit(({ context }) => ({
+      type: 'work.finished',
+      item: context.finished.at(-1)?.id,
+      status: context.finished.at(-1)?.status,
+    })),
+    tellLoop: emit(({ context }) => ({ type: 'loop.detected', kind: 'identical', item: currentItem(context)?.id, count: 2 })),
+    tellPromoted: emit(({ context }) => ({ type: 'change.promoted', tree: context.staged?.tree, files: context.staged?.files ?? [] })),
+  },
+})

@@ -1,0 +1,100 @@
+/**
+ * What the team's actors say to each other, as schemas: work items, results, messages of a conversation, and the events they travel in.
+ * Every event is checked against its schema where it enters an actor; one that does not fit is answered by `rejected {reasons}`.
+ *
+ *   orchestrator --task.assign--> coder         task.done | task.failed | rejected
+ *   orchestrator --gate.run-----> executor      gate.result | gate.failed | rejected
+ *   orchestrator --review.request-> reviewer    review.given | review.failed | rejected
+ */
+import { z } from 'zod'
+
+export const PHASES = ['plan', 'implementation', 'review', 'test', 'docs'] as const
+
+/** A piece of work. `needs` names items that come first; a higher `priority` goes first among those that may. */
+export const workItem = z.strictObject({
+  id: z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'letters, digits, `_` and `-`, a letter first, at most 64'),
+  description: z.string().trim().min(1).max(20_000),
+  phase: z.enum(PHASES).default('implementation'),
+  priority: z.int().min(0).max(9).default(1),
+  needs: z.array(z.string()).default([]),
+  files: z.array(z.string()).default([]),
+})
+export type WorkItem = z.infer<typeof workItem>
+
+/** What an agent plans when only a goal is given. */
+export const workPlan = z.strictObject({ work: z.array(workItem).min(1).max(50) })
+
+/** An isolated copy of the user's folder. `base` is the tree hash it was opened with. */
+export const workspace = z.looseObject({ source: z.string(), dir: z.string(), mode: z.string(), base: z.string() })
+export type Workspace = z.infer<typeof workspace>
+
+export const errorSchema = z.looseObject({ code: z.string(), message: z.string() })
+
+/** A command that must pass in the staged tree. `timeoutMs` is of this command alone. */
+export const check = z.strictObject({ id: z.string(), run: z.string(), timeoutMs: z.int().positive().optional() })
+export type Check = z.infer<typeof check>
+
+/** How one check went. `output` is the end of what it printed. */
+export const checkResult = z.looseObject({
+  id: z.string(),
+  exitCode: z.number().nullable(),
+  output: z.string().optional(),
+  durationMs: z.number().optional(),
+})
+
+export const taskAssign = z.looseObject({
+  item: workItem,
+  goal: z.string().nullable(),
+  /** Parameters of the task file, for the agent to read. */
+  input: z.json(),
+  workspace,
+  /** From 1. */
+  round: z.int().min(1),
+  /** What was wrong with the round before; null in the first. */
+  feedback: z.string().nullable(),
+})
+export type TaskAssign = z.infer<typeof taskAssign>
+export const taskDone = z.looseObject({ type: z.literal('task.done'), summary: z.string() })
+export const taskFailed = z.looseObject({ type: z.literal('task.failed'), error: errorSchema })
+
+export const gateRun = z.looseObject({ workspace, tree: z.string(), checks: z.array(check) })
+export const gateOutcome = z.looseObject({ passed: z.boolean(), tree: z.string(), summary: z.string(), checks: z.array(checkResult) })
+export type GateOutcome = z.infer<typeof gateOutcome>
+export const gateResult = gateOutcome.extend({ type: z.literal('gate.result') })
+export const gateFailed = z.looseObject({ type: z.literal('gate.failed'), error: errorSchema })
+
+export const reviewRequest = z.looseObject({ item: workItem, diff: z.string(), tree: z.string(), round: z.int().min(1) })
+export type ReviewRequest = z.infer<typeof reviewRequest>
+
+/** What a reviewer decides. A single line of feedback may be given as a string. */
+export const verdict = z.looseObject({
+  verdict: z.enum(['approved', 'needs_changes']),
+  feedback: z.union([z.array(z.string()), z.string().transform((line) => [line])]).default([]),
+})
+export type ReviewVerdict = z.infer<typeof verdict>
+/** A verdict counts for exactly the tree that it names. */
+export const reviewGiven = z.looseObject({
+  type: z.literal('review.given'),
+  verdict: z.enum(['approved', 'needs_changes']),
+  feedback: z.array(z.string()),
+  tree: z.string(),
+})
+export const reviewFailed = z.looseObject({ type: z.literal('review.failed'), error: errorSchema })
+
+export const toolCall = z.strictObject({ id: z.string(), name: z.string(), args: z.record(z.string(), z.json()) })
+export type ToolCall = z.infer<typeof toolCall>
+
+/** One message of a conversation. `scripted` is the place of the reply in the script that gave it. */
+export const message = z.strictObject({
+  role: z.enum(['system', 'user', 'assistant', 'tool']),
+  content: z.string(),
+  toolCalls: z.array(toolCall).optional(),
+  toolCallId: z.string().optional(),
+  scripted: z.int().min(0).optional(),
+})
+export type Message = z.infer<typeof message>
+
+/** Why data does not fit a schema, one line per problem: `item.priority: Too big: expected number to be <=9`. */
+export function reasons(error: z.ZodError, prefix = ''): readonly string[] {
+  return error.issues.map((issue) => `${[prefix, ...issue.path.map(String)].filter(Boolean).join('.') || 'message'}: ${issue.message}`)
+}

@@ -1,0 +1,115 @@
+/**
+ * Children that XState built in a step: which of them live, as what, and under which reference.
+ * One that was stopped in the same step never was: it is not started, owes nothing and gets no mail.
+ */
+import { type EffectDeclaration, NO_RETRY } from '../effect.ts'
+import { Defect } from '../errors.ts'
+import { assertJson, type Json } from '../json.ts'
+import { XSTATE_CHILDREN_MAX } from '../limits.ts'
+import type { CellStarted, ChildLink, EffectOwed, StepInput } from './cell.ts'
+import type { Create, RawActor, Scope } from './host.ts'
+import { isRef, type Ref } from './ref.ts'
+import { refOf, withRefs } from './snapshot.ts'
+import type { StepCode } from './step.ts'
+
+export interface Births {
+  readonly links: readonly ChildLink[]
+  readonly refs: ReadonlyMap<unknown, Ref>
+  /** Actors of this step that were stopped before it ended. */
+  readonly dropped: ReadonlySet<unknown>
+  readonly effectsOwed: readonly EffectOwed[]
+  readonly started: { readonly cellsStarted: readonly CellStarted[] }
+  ofRaw(raw: unknown): ChildLink | undefined
+  ofRef(ref: Ref): ChildLink | undefined
+}
+
+const NONE: Births = { links: [], refs: new Map(), dropped: new Set(), effectsOwed: [], started: { cellsStarted: [] }, ofRaw: () => undefined, ofRef: () => undefined }
+
+export function births(code: StepCode, input: StepInput, scope: Scope): Births {
+  const creates = scope.operations.filter((operation): operation is Create => operation.kind === 'create')
+  if (creates.length === 0) return NONE
+  const dropped = new Set<unknown>()
+  for (const operation of scope.operations) {
+    if (operation.kind === 'action' && operation.type === 'xstate.stopChild' && operation.params !== undefined && !isRef(operation.params)) dropped.add(operation.params)
+  }
+  const refs = new Map<unknown, Ref>()
+  const links = new Map<unknown, ChildLink>()
+  for (const create of creates) {
+    if (dropped.has(create.raw)) continue
+    const link = linkOf(code, input, scope, create, links)
+    links.set(create.raw, link)
+    refs.set(create.raw, refOf(link))
+  }
+  const living = creates.filter((create) => links.has(create.raw))
+  checkAllowance(input, living.length)
+  return {
+    links: [...links.values()],
+    refs,
+    dropped,
+    effectsOwed: living.flatMap((create) => owed(code, create, links.get(create.raw)!, refs)),
+    started: { cellsStarted: living.flatMap((create) => cell(code, create, links.get(create.raw)!, refs)) },
+    ofRaw: (raw) => links.get(raw),
+    ofRef: (ref) => [...links.values()].find((link) => link.id === ref.id && link.incarnation === ref.incarnation),
+  }
+}
+
+function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, links: ReadonlyMap<unknown, ChildLink>): ChildLink {
+  const { raw } = create
+  const src = raw.src
+  if (typeof src !== 'string') throw new Defect('E_ACTOR_INLINE', `${input.address} spawned an inline actor '${raw.id}'`, { hint: 'name it in setup({ actors }) and spawn it by that name' })
+  const what = code.childOf(create.logic)
+  if (what === undefined) {
+    throw new Defect('E_ACTOR_UNSUPPORTED', `${input.address}: the logic '${src}' is neither a machine nor an effect(...)`, { hint: 'invoke a machine, or declare it with effect(...)' })
+  }
+  const incarnation = scope.nextId++
+  const id = raw.id
+  const living = input.children.find((child) => child.id === id)
+  const taken = living !== undefined && !scope.operations.some((other) => other.kind === 'action' && other.type === 'xstate.stopChild' && isRef(other.params) && other.params.incarnation === living.incarnation && other.params.id === id)
+  if (taken || [...links.values()].some((link) => link.id === id)) {
+    throw new Defect('E_CHILD_EXISTS', `${input.address} has a child '${id}' already`, { hint: 'stop it first, or choose another id' })
+  }
+  return {
+    id, kind: 'machine' in what ? 'cell' : 'effect', address: `${input.address}/${encodeURIComponent(id)}`, incarnation, src,
+    ...(raw.options.systemId === undefined ? {} : { systemId: raw.options.systemId }),
+    ...(raw._syncSnapshot === true ? { sync: true } : {}),
+  }
+}
+
+function checkAllowance(input: StepInput, born: number): void {
+  if (input.children.length + born > XSTATE_CHILDREN_MAX) {
+    throw new Defect('E_LIMIT_SPAWN', `${input.address} has ${input.children.length} children and asks for ${born} more, ${XSTATE_CHILDREN_MAX} are allowed`, { hint: 'put a pool under a supervisor' })
+  }
+  if (input.allowance.depth <= 0) throw new Defect('E_LIMIT_SPAWN', `${input.address} is nested too deep to have children`, {})
+}
+
+function inputOf(raw: RawActor, refs: ReadonlyMap<unknown, Ref>): Json | undefined {
+  const value = withRefs(raw.options.input, refs)
+  if (value === undefined) return undefined
+  assertJson(value, `input of '${raw.id}'`, isRef)
+  return JSON.parse(JSON.stringify(value))
+}
+
+function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap<unknown, Ref>): EffectOwed[] {
+  const what = code.childOf(create.logic)
+  if (what === undefined || !('effect' in what)) return []
+  const declaration = what.effect
+  const input = checkedInput(declaration, inputOf(create.raw, refs), link)
+  return [{
+    op: create.op, id: link.id, incarnation: link.incarnation, src: link.src, kind: declaration.kind, input, policy: declaration.repeat,
+    timeoutMs: declaration.timeoutMs ?? null, retry: declaration.retry ?? NO_RETRY, reserve: declaration.reserve?.(input) ?? null, answer: true,
+  }]
+}
+
+function checkedInput(declaration: EffectDeclaration, input: Json | undefined, link: ChildLink): Json {
+  const parsed = declaration.input.safeParse(input)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    throw new Defect('E_EFFECT_INPUT', `input of ${declaration.kind} ('${link.id}'): ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`, {})
+  }
+  return (input ?? null) as Json
+}
+
+function cell(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap<unknown, Ref>): CellStarted[] {
+  const what = code.childOf(create.logic)
+  return what !== undefined && 'machine' in what ? [{ op: create.op, link, machine: what.machine, input: inputOf(create.raw, refs) }] : []
+}

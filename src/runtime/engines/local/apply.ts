@@ -1,0 +1,140 @@
+/** A step's result becomes rows of the draft: the one place where StepResult turns into mail, timers, effects and cells. */
+import type { Json } from '../../../json.ts'
+import { DOMAIN_FACTS } from '../../../protocol.ts'
+import type { CellStarted, ChildLink, Envelope, Send, StepResult } from '../../cell.ts'
+import { ask } from './asks.ts'
+import { becomeReady, born, decline, isDeclined } from './birth.ts'
+import { cancelEffect, oweEffect } from './effects.ts'
+import { crashCell, endCell } from './lifecycle.ts'
+import { supervise } from './supervise.ts'
+import { type Cell, OP_LAST, type Tree } from './tree.ts'
+
+export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult): void {
+  if (result.exit?.kind === 'error') return crashCell(tree, cell, envelope, result.exit.error)
+  const isStart = cell.row.status === 'starting'
+  if (isStart) tree.change(cell, { status: 'active' })
+  const from = cell.snapshot?.value ?? null
+  const pos = tree.fact('step.committed', cell.row, envelope.cause, {
+    event: envelope.event, seq: envelope.seq, from, to: result.snapshot === 'unchanged' ? from : result.snapshot.value,
+    handled: result.handled, now: tree.now, hash: (result.snapshot === 'unchanged' ? cell.snapshot?.hash : result.snapshot.hash) ?? null,
+  })
+  tree.done(envelope, 'consumed')
+  if (result.snapshot !== 'unchanged') tree.keepSnapshot(cell, result.snapshot)
+  keepRow(tree, cell, result)
+  stopTimersAndEffects(tree, cell, result, pos)
+  for (const owed of result.effectsOwed) oweEffect(tree, cell, envelope, owed, pos)
+  for (const timer of result.timersSet) {
+    const { address: owner, incarnation } = cell.row
+    const row = tree.setTimer({ owner, incarnation, id: timer.id, to: timer.to, event: timer.event, dueAt: tree.now + timer.delayMs, kind: 'event', cause: pos })
+    tree.fact('timer.set', cell.row, pos, { timer: row.timer, id: timer.id, dueAt: row.dueAt, to: timer.to })
+  }
+  deliveries(tree, cell, envelope, result, pos)
+  words(tree, cell, result, pos)
+  for (const { link } of result.cellsStopped) freeSystemIds(tree, link)
+  if (isStart) born(tree, cell, envelope)
+  if (isStart && cell.row.supervised && isDeclined(result)) return decline(tree, cell, envelope)
+  if (!cell.row.ready) becomeReady(tree, cell, envelope)
+  if (result.exit !== null) endCell(tree, cell, envelope, result.exit)
+}
+
+/** Writes the cell's row only where the step changed more than its snapshot. */
+function keepRow(tree: Tree, cell: Cell, result: StepResult): void {
+  const { row } = cell
+  if (result.children === row.children && result.nextId === row.nextId && result.systemIdsSet.length === 0 && result.systemIdsFreed.length === 0) return
+  const systemIds = { ...row.systemIds }
+  for (const systemId of result.systemIdsFreed) {
+    delete systemIds[systemId]
+    delete tree.systemIds[systemId]
+  }
+  for (const { systemId, ref } of result.systemIdsSet) {
+    systemIds[systemId] = ref
+    tree.systemIds[systemId] = ref
+  }
+  tree.change(cell, { children: result.children, nextId: result.nextId, systemIds })
+}
+
+function stopTimersAndEffects(tree: Tree, cell: Cell, result: StepResult, pos: number): void {
+  for (const { id } of result.timersCleared) clearTimers(tree, cell, id, pos)
+  for (const { id, incarnation } of result.effectsCancelled) {
+    for (const effect of tree.effects.values()) {
+      if (effect.owner === cell.row.address && effect.invoke === id && effect.invocation === incarnation) cancelEffect(tree, effect, pos)
+    }
+  }
+}
+
+/** A cancel reaches timers that have fired and wait in the mail, too: a state that is entered again must not meet the old one's event. */
+function clearTimers(tree: Tree, cell: Cell, id: string, pos: number): void {
+  for (const timer of tree.timers.of(cell.row.address)) {
+    if (timer.id !== id || timer.kind !== 'event') continue
+    tree.clearTimer(timer.timer)
+    tree.fact('timer.cleared', cell.row, pos, { timer: timer.timer, id })
+  }
+  for (const envelope of tree.mail.remove(cell.row.address, (waiting) => waiting.kind === 'timer' && waiting.timerId === id)) tree.done(envelope, 'cleared')
+}
+
+type Delivery = { readonly op: number; readonly go: () => void }
+
+/** Sends, starts and stops, in source order. */
+function deliveries(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult, pos: number): void {
+  const all: Delivery[] = []
+  for (const send of result.sends) all.push({ op: send.op, go: () => sendOne(tree, cell, envelope, send, pos) })
+  for (const start of result.cellsStarted) all.push({ op: start.op, go: () => startChild(tree, cell, envelope, start, pos) })
+  for (const stop of result.cellsStopped) {
+    const { link } = stop
+    all.push({ op: stop.op, go: () => void tree.post(envelope, stop.op, { kind: 'stop', to: link.address, incarnation: link.incarnation, from: cell.row.address, event: { type: 'troupe.stop' } }, pos) })
+  }
+  for (const action of result.actions) {
+    if (action.run !== undefined) tree.afterwards.run.push(action.run)
+    else all.push({ op: action.op, go: () => supervise(tree, cell, envelope, action, pos) })
+  }
+  if (all.length > 1) all.sort((a, b) => a.op - b.op)
+  for (const delivery of all) delivery.go()
+  notifySync(tree, cell, envelope, result, pos)
+}
+
+function sendOne(tree: Tree, cell: Cell, envelope: Envelope, send: Send, pos: number): void {
+  if (send.ask !== undefined) ask(tree, cell, envelope, send, send.ask, pos)
+  else tree.post(envelope, send.op, { kind: send.kind, to: send.to, incarnation: send.incarnation, from: cell.row.address, event: send.event }, pos)
+}
+
+/** A child of XState's kind: its own cell, told to start by the first envelope it gets. */
+function startChild(tree: Tree, cell: Cell, envelope: Envelope, start: CellStarted, pos: number): void {
+  const { link } = start
+  const row = {
+    address: link.address, incarnation: link.incarnation, since: link.incarnation, machine: start.machine, version: tree.host.machineVersion(start.machine),
+    parent: { address: cell.row.address, incarnation: cell.row.incarnation }, id: link.id, supervised: false, status: 'starting' as const, sync: link.sync === true,
+    readyTag: null, ready: false, input: start.input, children: [], nextId: 0, systemIds: {}, exit: null,
+  }
+  const child: Cell = { row, snapshot: null }
+  tree.adopt(child)
+  tree.change(child, {})
+  tree.post(envelope, start.op, { kind: 'start', to: link.address, incarnation: link.incarnation, from: cell.row.address, event: { type: 'troupe.start', input: start.input } }, pos)
+}
+
+/** `onSnapshot`: the parent hears of every snapshot of an active child, after what the child itself sent. */
+function notifySync(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult, pos: number): void {
+  const { row } = cell
+  if (!row.sync || row.parent === null || result.exit !== null || cell.snapshot === null || cell.snapshot === undefined) return
+  const { status, value, context } = JSON.parse(cell.snapshot.json) as { status: Json; value: Json; context: Json }
+  const event = { type: `xstate.snapshot.${row.id}`, snapshot: { status, value, context } }
+  tree.post(envelope, OP_LAST, { kind: 'child', to: row.parent.address, incarnation: row.parent.incarnation, from: row.address, event, child: { id: row.id, incarnation: row.incarnation } }, pos)
+}
+
+function words(tree: Tree, cell: Cell, result: StepResult, pos: number): void {
+  for (const event of result.emits) {
+    const { type, ...data } = event
+    if (DOMAIN_FACTS.has(type)) tree.fact(type, cell.row, pos, data)
+    else tree.fact('event.emitted', cell.row, pos, { event })
+  }
+  for (const log of result.logs) tree.fact('log.written', cell.row, pos, { label: log.label, value: log.value })
+  for (const append of result.threadAppends) tree.draft.threadAppends.push({ thread: append.thread, items: append.items.map((item) => JSON.stringify(item)), born: pos })
+  for (const fact of result.journal) tree.fact(fact.type, cell.row, pos, fact.data as { [key: string]: Json })
+}
+
+/** The system ids of a stopped subtree are free at once. */
+function freeSystemIds(tree: Tree, link: ChildLink): void {
+  const child = tree.cells.get(link.address)
+  if (child === undefined) return
+  for (const systemId of Object.keys(child.row.systemIds)) delete tree.systemIds[systemId]
+  for (const grandchild of child.row.children) freeSystemIds(tree, grandchild)
+}

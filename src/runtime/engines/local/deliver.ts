@@ -1,0 +1,67 @@
+/**
+ * One envelope, from the mail to its actor: is anybody there, is it for this life, and then a step.
+ *
+ *   next() -> ask? -> nobody: drop | another life: stale | not up: park | up: step -> apply
+ */
+import { ACTOR_DEPTH_MAX, XSTATE_CHILDREN_MAX } from '../../../limits.ts'
+import type { Envelope, StepInput } from '../../cell.ts'
+import { apply } from './apply.ts'
+import { answer, isAskAddress } from './asks.ts'
+import { stopCell } from './lifecycle.ts'
+import { type Cell, isBound, type Tree } from './tree.ts'
+
+/** Delivers one envelope. Returns whether a step was taken. */
+export function deliver(tree: Tree, envelope: Envelope): boolean {
+  if (isAskAddress(envelope.to)) {
+    answer(tree, envelope)
+    return false
+  }
+  const cell = tree.cells.get(envelope.to)
+  if (cell === undefined) return drop(tree, envelope, 'nobody lives there')
+  if (envelope.incarnation !== null && !isBound(cell.row, envelope.incarnation)) return drop(tree, envelope, 'it was for another life')
+  if (envelope.kind === 'kill' || envelope.kind === 'stop') return stop(tree, cell, envelope)
+  if (cell.row.status === 'ended' || (cell.row.status === 'starting' && envelope.kind !== 'start')) {
+    tree.mail.park(envelope)
+    return false
+  }
+  if (envelope.child !== undefined && !reports(cell, envelope.child)) return drop(tree, envelope, 'the child that sent it is gone')
+  apply(tree, cell, envelope, tree.host.step(inputOf(tree, cell, envelope)))
+  return true
+}
+
+function inputOf(tree: Tree, cell: Cell, envelope: Envelope): StepInput {
+  const { row } = cell
+  return {
+    address: row.address,
+    incarnation: row.incarnation,
+    machine: row.machine,
+    version: row.version,
+    snapshot: tree.snapshotOf(cell),
+    children: row.children,
+    parent: row.parent,
+    systemIds: tree.systemIds,
+    nextId: row.nextId,
+    allowance: { children: XSTATE_CHILDREN_MAX - row.children.length, depth: ACTOR_DEPTH_MAX - (row.address.split('/').length - 1) },
+    envelope,
+    now: tree.now,
+    seed: `${tree.run.run}:${envelope.seq}`,
+  }
+}
+
+/** Is the child that an event tells of still the parent's child? A late `done` of an earlier one must not be taken for the new one's. */
+function reports(cell: Cell, child: { readonly id: string; readonly incarnation: number }): boolean {
+  return cell.row.children.some((link) => link.id === child.id && link.incarnation === child.incarnation)
+}
+
+function stop(tree: Tree, cell: Cell, envelope: Envelope): boolean {
+  tree.done(envelope, 'consumed')
+  stopCell(tree, cell, envelope, envelope.kind === 'kill')
+  return true
+}
+
+function drop(tree: Tree, envelope: Envelope, why: string): false {
+  const reason = envelope.incarnation === null ? 'stopped' : 'stale'
+  tree.done(envelope, envelope.incarnation === null ? 'buried' : 'stale')
+  tree.fact('message.dropped', null, envelope.cause, { to: envelope.to, from: envelope.from, event: envelope.event.type, reason, why })
+  return false
+}

@@ -1,0 +1,103 @@
+/** How a run comes to stand still: its root ended, it waits for a person, its time is up, or it was told to stop. */
+import type { ErrorData } from '../../../errors.ts'
+import type { Json } from '../../../json.ts'
+import type { ExitReason } from '../../../protocol.ts'
+import type { Result } from '../../engine.ts'
+import type { RunRow, Store } from '../../store.ts'
+import type { Tree } from './tree.ts'
+
+export interface Ending {
+  readonly status: Result['status']
+  readonly reason: ErrorData | null
+  readonly output: Json
+}
+
+/** @param busy  effects in flight and intakes that wait: while there are any, the run is not still. */
+export function endingOf(tree: Tree, busy: number): Ending | null {
+  if (tree.ended !== null) return endingOfRoot(tree.ended)
+  const { deadlineAt } = tree.run.limits
+  if (deadlineAt !== null && tree.now >= deadlineAt) {
+    return { status: 'limited', reason: { code: 'E_LIMIT_TIME', message: 'the deadline of the run has passed' }, output: null }
+  }
+  if (busy > 0 || tree.mail.size > 0 || tree.afterwards.perform.length > 0) return null
+  const open = [...tree.effects.values()]
+  const doubts = open.filter((row) => row.status === 'in_doubt')
+  if (doubts.length === 0 || doubts.length < open.length) return null
+  const ids = doubts.map((row) => row.id)
+  return { status: 'suspended', reason: { code: 'E_EFFECT_IN_DOUBT', message: `${ids.length} effects in doubt: ${ids.join(', ')}`, effects: ids }, output: null }
+}
+
+function endingOfRoot(reason: ExitReason): Ending {
+  switch (reason.kind) {
+    case 'normal':
+      return { status: 'succeeded', reason: null, output: reason.output ?? null }
+    case 'shutdown':
+      if (reason.detail === 'completed') return { status: 'succeeded', reason: null, output: reason.output ?? null }
+      if (reason.detail === 'ordered') return { status: 'canceled', reason: { code: 'E_RUN_CANCELED', message: 'the tree was told to stop' }, output: reason.output ?? null }
+      return { status: 'failed', reason: gaveUp(reason.output), output: null }
+    case 'killed':
+      return { status: 'failed', reason: { code: 'E_RUN_FAILED', message: 'the root was killed' }, output: null }
+    case 'error':
+      return { status: 'failed', reason: reason.error, output: null }
+  }
+}
+
+function gaveUp(output: Json | undefined): ErrorData {
+  const { last, child, count, max, periodMs } = (output ?? {}) as { last?: ExitReason; child?: string; count?: number; max?: number; periodMs?: number }
+  const cause = last?.kind === 'error' ? `${last.error.code} ${last.error.message}` : (last?.kind ?? 'unknown')
+  return {
+    code: 'E_SUPERVISOR_GAVE_UP', message: `${count ?? '?'} restarts in ${periodMs ?? '?'} ms, ${max ?? '?'} are allowed; last: ${child ?? '?'}: ${cause}`,
+    ...(last?.kind === 'error' ? { cause: last.error as unknown as Json } : {}),
+  }
+}
+
+export function writeEnding(tree: Tree, ending: Ending): void {
+  const final = ending.status === 'succeeded' || ending.status === 'failed' || ending.status === 'canceled'
+  const type = final ? 'run.finished' : ending.status === 'suspended' ? 'run.suspended' : ending.status === 'limited' ? 'run.limited' : 'run.interrupted'
+  const pending = ending.status === 'suspended' ? [...tree.effects.values()].map((row) => row.id) : undefined
+  tree.fact(type, null, null, { status: ending.status, reason: ending.reason as unknown as Json, pending, openEffects: tree.effects.size })
+  tree.draft.changeRun({ status: ending.status, reason: ending.reason, output: ending.output, owner: null, endedAt: tree.wall })
+}
+
+/** Everything that a result tells, read from the store. */
+export function resultOf(run: RunRow, store: Store): Result {
+  const effects = store.effects(run.run)
+  const facts = countFacts(run.run, store)
+  const used = effects.flatMap((row) => (row.usage === null ? [] : [row.usage]))
+  const unknown = used.some((usage) => usage.costUsd === null)
+  const doubts = effects.filter((row) => row.status === 'in_doubt')
+  return {
+    run: run.run,
+    name: run.name,
+    status: run.status as Result['status'],
+    reason: run.reason,
+    output: run.output,
+    startedAt: run.createdAt,
+    endedAt: run.endedAt ?? run.clock.wallMs,
+    position: run.position,
+    usage: {
+      inputTokens: used.reduce((sum, usage) => sum + usage.inputTokens, 0),
+      outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
+      costUsd: unknown ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
+      simulated: used.some((usage) => usage.simulated === true),
+      actors: facts.actors, restarts: facts.restarts, effects: effects.length, inDoubt: doubts.length,
+    },
+    inDoubt: doubts.map((row) => ({ id: row.id, kind: row.kind, path: row.owner, what: row.input })),
+    repeated: facts.repeated,
+    promises: effects.filter((row) => row.kind === 'action').length,
+  }
+}
+
+function countFacts(run: string, store: Store): { actors: number; restarts: number; repeated: number } {
+  const counted = { actors: 0, restarts: 0, repeated: 0 }
+  for (let since = 0; ; ) {
+    const page = store.journal(run, since)
+    for (const entry of page) {
+      since = entry.pos
+      if (entry.type === 'actor.started' && !entry.data.includes('"machine":"troupe.supervisor"')) counted.actors++
+      else if (entry.type === 'actor.restarted') counted.restarts++
+      else if (entry.type === 'effect.proved' && /"verdict":"(repeat|not_applied)"/.test(entry.data)) counted.repeated++
+    }
+    if (page.length === 0) return counted
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * How lives end. In the commit that ends a cell its supervisor or parent is told, and everything bound to that life is settled:
+ *
+ *   ended normally, stopped, killed:  timers cleared, effects cancelled, asks closed, the subtree ended; mail stays for a supervised address
+ *   crashed under a supervisor:       all of that waits until the supervisor restarts the address or gives it up
+ *   crashed elsewhere:                as if ended; no orphan goes on (xstate#5153)
+ */
+import type { ErrorData } from '../../../errors.ts'
+import type { Json } from '../../../json.ts'
+import type { ExitReason } from '../../../protocol.ts'
+import type { Envelope } from '../../cell.ts'
+import { closeAsks } from './asks.ts'
+import { cancelEffect } from './effects.ts'
+import { type Cell, OP_LAST, type Tree } from './tree.ts'
+
+/** User code threw: nothing of the step happened. Its event is kept as a dead letter, never tried again blindly. */
+export function crashCell(tree: Tree, cell: Cell, envelope: Envelope, error: ErrorData): void {
+  tree.done(envelope, 'buried')
+  const pos = tree.fact('actor.crashed', cell.row, envelope.cause, { ...error, deadLetter: envelope.event })
+  const wasStarting = cell.row.status === 'starting'
+  if (cell.row.supervised && !wasStarting) {
+    tree.change(cell, { status: 'ended', exit: { kind: 'error', error } })
+    tell(tree, cell, envelope, { kind: 'error', error }, pos)
+    return
+  }
+  endCell(tree, cell, envelope, { kind: 'error', error }, pos)
+}
+
+/** The cell is over. `current` is the envelope that is being handled: what follows is ordered after it. */
+export function endCell(tree: Tree, cell: Cell, current: Envelope | null, reason: ExitReason, crash: number | null = null): void {
+  if (cell.row.status === 'ended' || cell.row.status === 'gone') return
+  const wasStarting = cell.row.status === 'starting'
+  const final = finalReason(tree, cell, reason)
+  const pos = crash ?? tree.fact('actor.stopped', cell.row, current?.cause ?? null, { reason: final as unknown as Json })
+  settle(tree, cell, pos, final)
+  tree.change(cell, { status: 'ended', exit: final as unknown as Json, children: [] })
+  tell(tree, cell, current, final, pos, wasStarting)
+  if (!cell.row.supervised) bury(tree, cell, pos)
+  if (cell.row.parent === null) tree.ended = final
+}
+
+/** A cell that ends while it is asked to stop has been stopped, whatever it says. */
+function finalReason(tree: Tree, cell: Cell, reason: ExitReason): ExitReason {
+  if (reason.kind !== 'normal') return reason
+  for (const timer of tree.timers.of(cell.row.address)) {
+    if (timer.kind === 'stop') return { kind: 'shutdown', detail: 'ordered', output: reason.output }
+  }
+  return reason
+}
+
+/** Ends what is bound to this life. */
+export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason): void {
+  const { address } = cell.row
+  for (const effect of tree.effects.values()) if (effect.owner === address && effect.answer) cancelEffect(tree, effect, pos)
+  for (const timer of tree.timers.of(address)) if (timer.kind !== 'ask') tree.clearTimer(timer.timer)
+  for (const late of tree.mail.remove(address, (envelope) => envelope.incarnation !== null)) tree.done(late, 'stale')
+  for (const systemId of Object.keys(cell.row.systemIds)) delete tree.systemIds[systemId]
+  closeAsks(tree, cell, pos, reason)
+  endSubtree(tree, cell, pos, reason.kind === 'normal')
+}
+
+/** Children that XState has stopped by itself get their stop in order; what is left goes at once, leaves first. */
+function endSubtree(tree: Tree, cell: Cell, pos: number, inOrder: boolean): void {
+  for (const address of [...(tree.kids.get(cell.row.address) ?? [])]) {
+    const child = tree.cells.get(address)
+    if (child === undefined) continue
+    if (inOrder && tree.mail.waiting(address).some((envelope) => envelope.kind === 'stop')) continue
+    endQuietly(tree, child, pos)
+  }
+}
+
+/** Ends a cell and everything below it without telling its parent, which is ending itself. */
+export function endQuietly(tree: Tree, cell: Cell, cause: number): void {
+  const reason: ExitReason = { kind: 'killed' }
+  settle(tree, cell, cause, reason)
+  if (cell.row.status !== 'ended') tree.fact('actor.stopped', cell.row, cause, { reason: reason as unknown as Json })
+  tree.change(cell, { exit: reason as unknown as Json })
+  bury(tree, cell, cause)
+}
+
+/** The address has ended for good: its mail is buried with the cause. */
+export function bury(tree: Tree, cell: Cell, cause: number): void {
+  const { address } = cell.row
+  for (const letter of tree.mail.remove(address, () => true)) {
+    tree.done(letter, letter.incarnation === null ? 'buried' : 'stale')
+    if (letter.incarnation === null) tree.fact('message.buried', cell.row, cause, { event: letter.event.type, from: letter.from, cause: cell.row.exit })
+  }
+  closeAsks(tree, cell, cause, (cell.row.exit as unknown as ExitReason | null) ?? { kind: 'killed' }, true)
+  tree.forget(cell)
+}
+
+/** XState's stop of a child, or a supervisor's last word. Brutal: no event, no exit actions. */
+export function stopCell(tree: Tree, cell: Cell, envelope: Envelope, brutal: boolean): void {
+  if (cell.row.status === 'ended') {
+    if (!cell.row.supervised) bury(tree, cell, envelope.cause ?? tree.draft.position)
+    return
+  }
+  endCell(tree, cell, envelope, brutal ? { kind: 'killed' } : { kind: 'shutdown', detail: 'ordered' })
+}
+
+/** Tells the supervisor or the parent. Bound to that one's life: a new one must not hear of old children. */
+function tell(tree: Tree, cell: Cell, envelope: Envelope | null, reason: ExitReason, pos: number, wasStarting = false): void {
+  const { row } = cell
+  if (row.parent === null) return
+  const to = { to: row.parent.address, incarnation: row.parent.incarnation, from: row.address }
+  if (row.supervised) {
+    const type = wasStarting ? 'cell.start_failed' : 'cell.exited'
+    const event = { type, id: row.id, incarnation: row.incarnation, now: tree.now, reason: reason as unknown as Json }
+    tree.post(envelope, OP_LAST, { kind: 'system', ...to, event }, pos)
+    return
+  }
+  if (reason.kind !== 'normal' && reason.kind !== 'error') return
+  const event =
+    reason.kind === 'normal'
+      ? { type: `xstate.done.actor.${row.id}`, output: reason.output, actorId: row.id }
+      : { type: `xstate.error.actor.${row.id}`, error: reason.error as unknown as Json, actorId: row.id }
+  tree.post(envelope, OP_LAST, { kind: 'child', ...to, event, child: { id: row.id, incarnation: row.incarnation } }, pos)
+}

@@ -1,0 +1,21 @@
+/** What came of an attempt, recorded in the commit that also sends it to the actor. */
+import type { EffectRow } from '../../store.ts'
+import { decideRetry } from '../../retry.ts'
+import { fail, retryLater, stale, succeed } from './effects.ts'
+import type { Outcome } from './performer.ts'
+import type { Tree } from './tree.ts'
+
+export function settleOutcome(tree: Tree, started: EffectRow, outcome: Outcome, random: number): void {
+  const row = tree.effects.get(started.id)
+  if (row === undefined || row.status !== 'started' || row.attempt !== started.attempt) {
+    stale(tree, started, outcome.usage)
+    return
+  }
+  if (outcome.ok) {
+    succeed(tree, row, outcome.output, outcome.usage)
+    return
+  }
+  const decision = decideRetry(row.retry, row.attempt, outcome.failure, random)
+  if (decision.retry) retryLater(tree, row, outcome.error, outcome.usage, decision.delayMs)
+  else fail(tree, row, outcome.error, outcome.usage)
+}

@@ -1,0 +1,153 @@
+/**
+ * Performs effects: after their start is committed, outside every step and turn. What comes of it goes back into the run as an intake of its own.
+ * Nothing here is durable; a crash leaves rows that say `started`, which recovery judges by their policy.
+ */
+import { type EffectCall, Failure, type Usage } from '../../../effect.ts'
+import { Defect, type ErrorData, errorData } from '../../../errors.ts'
+import { assertJson, type Json } from '../../../json.ts'
+import { ABORT_GRACE_MS, EFFECTS_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX } from '../../../limits.ts'
+import type { Clock } from '../../clock.ts'
+import type { Host } from '../../engine.ts'
+import type { EffectRow } from '../../store.ts'
+
+export type Outcome =
+  | { readonly ok: true; readonly output: Json | undefined; readonly usage: Usage | null }
+  | { readonly ok: false; readonly error: ErrorData; readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>; readonly usage: Usage | null }
+
+export interface PerformerOptions {
+  readonly run: string
+  readonly host: Host
+  readonly clock: Clock
+  /** Machine of a cell, for its named actions. */
+  machineOf(address: string): string | undefined
+  thread(name: string): readonly Json[]
+  progress(row: EffectRow, data: Json): void
+  settled(row: EffectRow, outcome: Outcome): void
+}
+
+interface Flight {
+  readonly row: EffectRow
+  readonly controller: AbortController
+  readonly ended: Promise<void>
+}
+
+export class Performer {
+  readonly #options: PerformerOptions
+  readonly #flights = new Map<string, Flight>()
+  #stopped = false
+
+  constructor(options: PerformerOptions) {
+    this.#options = options
+  }
+
+  get inFlight(): number {
+    return this.#flights.size
+  }
+
+  isInFlight(id: string): boolean {
+    return this.#flights.has(id)
+  }
+
+  /** May another effect of this kind start now? */
+  hasRoom(row: EffectRow, starting: readonly EffectRow[]): boolean {
+    if (this.#flights.size + starting.length >= EFFECTS_IN_FLIGHT_MAX) return false
+    const max = row.kind === 'action' ? undefined : this.#handlerOf(row)?.concurrency
+    if (max === undefined) return true
+    const same = [...this.#flights.values()].filter((flight) => flight.row.kind === row.kind).length + starting.filter((other) => other.kind === row.kind).length
+    return same < max
+  }
+
+  start(row: EffectRow): void {
+    const controller = new AbortController()
+    const ended = this.#fly(row, controller).finally(() => this.#flights.delete(row.id))
+    this.#flights.set(row.id, { row, controller, ended })
+  }
+
+  abort(id: string): void {
+    this.#flights.get(id)?.controller.abort(new Failure('E_CANCELLED', 'the actor left the state that invoked it'))
+  }
+
+  /** Aborts everything and waits until it has ended, at most `graceMs`. Outcomes that come of the abort are not recorded: nobody knows what had happened. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true
+    for (const flight of this.#flights.values()) flight.controller.abort(new Failure('E_STOPPED', 'the run stops'))
+    const ended = Promise.all([...this.#flights.values()].map((flight) => flight.ended))
+    await Promise.race([ended, new Promise<void>((resolve) => this.#options.clock.setTimer(graceMs, resolve))])
+  }
+
+  #handlerOf(row: EffectRow) {
+    try {
+      return this.#options.host.handler(row).handler
+    } catch {
+      return undefined // The attempt itself reports it.
+    }
+  }
+
+  async #fly(row: EffectRow, controller: AbortController): Promise<void> {
+    let usage: Usage | null = null
+    const call = this.#call(row, controller.signal, (spent) => {
+      usage = spent
+    })
+    const outcome = await this.#attempt(row, call, controller)
+    if (this.#stopped && controller.signal.aborted) return
+    this.#options.settled(row, { ...outcome, usage })
+  }
+
+  async #attempt(row: EffectRow, call: EffectCall<Json>, controller: AbortController): Promise<Outcome> {
+    let cancelTimer = (): void => {}
+    const late =
+      row.timeoutMs === null
+        ? null
+        : new Promise<Outcome>((resolve) => {
+            cancelTimer = this.#options.clock.setTimer(row.timeoutMs!, () => {
+              const failure = new Failure('E_EFFECT_TIMEOUT', `${row.kind} ran past ${row.timeoutMs} ms`, { retry: 'backoff' })
+              controller.abort(failure)
+              this.#options.clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row)))
+            })
+          })
+    try {
+      return await (late === null ? this.#perform(row, call) : Promise.race([this.#perform(row, call), late]))
+    } finally {
+      cancelTimer()
+    }
+  }
+
+  async #perform(row: EffectRow, call: EffectCall<Json>): Promise<Outcome> {
+    try {
+      if (row.kind === 'action') {
+        await this.#options.host.action(this.#options.machineOf(row.owner) ?? '', row.src, call)
+        return { ok: true, output: undefined, usage: null }
+      }
+      const { declaration, handler } = this.#options.host.handler(row)
+      const output = checked(row, declaration.output.safeParse(await handler.perform(call as EffectCall<never>)))
+      return { ok: true, output, usage: null }
+    } catch (thrown) {
+      // What an aborted handler throws is the abort's reason, not a finding of its own.
+      const reason: unknown = call.signal.aborted && call.signal.reason instanceof Failure && call.signal.reason.code === 'E_EFFECT_TIMEOUT' ? call.signal.reason : thrown
+      return failed(reason, row)
+    }
+  }
+
+  #call(row: EffectRow, signal: AbortSignal, spent: (usage: Usage) => void): EffectCall<Json> {
+    const { run, thread, progress } = this.#options
+    return { input: row.input, key: `${run}/${row.id}`, run, id: row.id, path: row.owner, attempt: row.attempt, signal, progress: (data) => progress(row, data), thread, spent }
+  }
+}
+
+function checked(row: EffectRow, parsed: { success: boolean; data?: unknown; error?: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } | undefined }): Json | undefined {
+  if (!parsed.success) {
+    const issue = parsed.error?.issues[0]
+    throw new Defect('E_EFFECT_OUTPUT', `output of ${row.kind}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`)
+  }
+  if (parsed.data === undefined) return undefined
+  assertJson(parsed.data, `output of ${row.kind}`)
+  const text = JSON.stringify(parsed.data)
+  if (text.length > PAYLOAD_BYTES_MAX) throw new Defect('E_PAYLOAD_TOO_LARGE', `output of ${row.kind} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`)
+  return JSON.parse(text)
+}
+
+function failed(thrown: unknown, row: EffectRow): Outcome {
+  const failure = thrown instanceof Failure ? thrown : null
+  const error = errorData(thrown, { path: row.owner, effect: row.id, ...failure?.details })
+  return { ok: false, error: { ...error, retry: failure?.retry ?? 'never' }, failure: { retry: failure?.retry ?? 'never', retryAfterMs: failure?.retryAfterMs }, usage: null }
+}

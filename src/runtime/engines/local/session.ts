@@ -1,0 +1,323 @@
+/**
+ * A run in this process: takes in what comes from outside, runs turns, commits them, and does afterwards what had to wait for the commit.
+ *
+ *   send, ask, outcome, due timer --> intake --> turn: steps until quiet or its budget --> one commit --> acknowledge, perform, wake watchers
+ *
+ * When a commit fails the run stops here: what is in memory is thrown away, callers are told, and a resume reads it again from the store.
+ */
+import { Defect, errorData } from '../../../errors.ts'
+import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, TURN_EXTERNALS_MAX, TURN_STEPS_MAX } from '../../../limits.ts'
+import type { Address } from '../../../protocol.ts'
+import type { Envelope, EventData } from '../../cell.ts'
+import { type Clock, RunClock } from '../../clock.ts'
+import type { Accepted, CellView, Frame, Recovery, Result, RunSession } from '../../engine.ts'
+import { isRoot } from '../../order.ts'
+import { plainSnapshot } from '../../snapshot.ts'
+import type { Owned, Store } from '../../store.ts'
+import { askFromOutside } from './asks.ts'
+import { checkTarget } from './door.ts'
+import { deliver } from './deliver.ts'
+import { startEffect } from './effects.ts'
+import { fireTimer } from './fire.ts'
+import { crashCell } from './lifecycle.ts'
+import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
+import { settleOutcome } from './outcome.ts'
+import { Performer } from './performer.ts'
+import type { Tree } from './tree.ts'
+import { treeView } from './views.ts'
+import { Watchers } from './watch.ts'
+
+export interface SessionParts {
+  readonly tree: Tree
+  readonly store: Store
+  readonly owned: Owned
+  readonly clock: Clock
+  readonly recovery: Recovery | null
+  /** What the first turn does before anything else: what a resume found out. */
+  readonly first?: ((tree: Tree) => void) | undefined
+}
+
+/** Something from outside, applied inside a turn. What it throws is told to its sender alone: it must throw before it changes anything. */
+interface Intake {
+  apply(tree: Tree): void
+  committed?(): void
+  failed?(error: unknown): void
+}
+
+export class LocalSession implements RunSession {
+  readonly id: string
+  readonly recovery: Recovery | null
+  readonly #tree: Tree
+  readonly #store: Store
+  readonly #owned: Owned
+  readonly #clock: Clock
+  readonly #runClock: RunClock
+  readonly #performer: Performer
+  readonly #watchers: Watchers
+  readonly #intake: Intake[] = []
+  readonly #done = Promise.withResolvers<Result>()
+  #scheduled = false
+  #timerTurn = false
+  #cascadeSteps = 0
+  #cancelWake = (): void => {}
+  #stopping: Ending | null = null
+  #over = false
+
+  constructor(parts: SessionParts) {
+    this.id = parts.tree.run.run
+    this.recovery = parts.recovery
+    this.#tree = parts.tree
+    this.#store = parts.store
+    this.#owned = parts.owned
+    this.#clock = parts.clock
+    this.#runClock = new RunClock(parts.clock, parts.tree.run.clock)
+    this.#watchers = new Watchers(parts.store, this.id)
+    this.#performer = new Performer({
+      run: this.id,
+      host: parts.tree.host,
+      clock: parts.clock,
+      machineOf: (address) => this.#tree.cells.get(address)?.row.machine,
+      thread: (name) => this.#store.thread(this.id, name),
+      progress: (row, data) => this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),
+      settled: (row, outcome) => this.#take({ apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()) }),
+    })
+    this.#done.promise.catch(() => {}) // Somebody may never ask.
+    if (parts.first !== undefined) this.#intake.push({ apply: parts.first })
+    this.#schedule()
+  }
+
+  send(to: Address, event: EventData): Promise<Accepted> {
+    const { promise, resolve, reject } = Promise.withResolvers<Accepted>()
+    let position = 0
+    this.#take({
+      apply: (tree) => {
+        const checked = checkTarget(tree, to, event)
+        position = tree.fact('message.accepted', null, null, { to, event: checked.type })
+        tree.post(null, 0, { kind: 'mail', to, incarnation: null, from: null, event: checked }, position)
+      },
+      committed: () => resolve({ position }),
+      failed: reject,
+    })
+    return promise
+  }
+
+  ask(to: Address, event: EventData, options: { timeoutMs?: number } = {}): Promise<EventData> {
+    const caller = Promise.withResolvers<EventData>()
+    this.#take({
+      apply: (tree) => {
+        const checked = checkTarget(tree, to, event)
+        const position = tree.fact('message.accepted', null, null, { to, event: checked.type, ask: true })
+        askFromOutside(tree, to, checked, options.timeoutMs ?? 30_000, position, caller)
+      },
+      failed: caller.reject,
+    })
+    return caller.promise
+  }
+
+  snapshot(address: Address): ReturnType<RunSession['snapshot']> {
+    const cell = this.#tree.cells.get(address)
+    const snapshot = cell === undefined ? null : this.#tree.snapshotOf(cell)
+    return cell === undefined || snapshot === null ? null : { ...plainSnapshot(snapshot), incarnation: cell.row.incarnation }
+  }
+
+  tree(): CellView {
+    return treeView(this.#tree, this.#store)
+  }
+
+  watch(options: { since?: number } = {}): AsyncIterable<Frame> {
+    return this.#watchers.watch(options.since ?? 0)
+  }
+
+  done(): Promise<Result> {
+    return this.#done.promise
+  }
+
+  async stop(options: Parameters<RunSession['stop']>[0] = {}): Promise<Result> {
+    if (this.#over || this.#stopping !== null) return this.#done.promise
+    this.#stopping = { status: options.status ?? 'interrupted', reason: options.reason ?? null, output: null }
+    this.#cancelWake()
+    await this.#performer.stop(options.graceMs ?? 2 * ABORT_GRACE_MS)
+    this.#schedule()
+    return this.#done.promise
+  }
+
+  #take(intake: Intake): void {
+    if (this.#over || this.#stopping !== null) {
+      intake.failed?.(new Defect('E_RUN_STOPPED', `run ${this.id} is not running in this process any more`))
+      return
+    }
+    this.#intake.push(intake)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#over) return
+    this.#scheduled = true
+    this.#clock.defer(() => {
+      this.#scheduled = false
+      if (!this.#over) this.#turn()
+    })
+  }
+
+  /** One turn: one commit. */
+  #turn(): void {
+    const taken: Intake[] = []
+    let ending: Ending | null = null
+    try {
+      this.#tree.begin(this.#runClock.now(), this.#clock.wallMs())
+      if (this.#stopping === null) this.#steps(taken)
+      if (this.#stopping === null) this.#startOwed()
+      ending = this.#stopping ?? endingOf(this.#tree, this.#performer.inFlight + this.#intake.length)
+      if (ending !== null) writeEnding(this.#tree, ending)
+      this.#commit()
+    } catch (error) {
+      this.#fail(error, taken)
+      return
+    }
+    this.#after(taken, ending)
+  }
+
+  #steps(taken: Intake[]): void {
+    let steps = 0
+    let externals = 0
+    while (steps < TURN_STEPS_MAX && this.#tree.ended === null) {
+      const envelope = this.#tree.mail.next()
+      if (envelope === undefined) {
+        if (externals >= TURN_EXTERNALS_MAX || !this.#takeIn(taken)) return
+        externals++
+      } else if (isRoot(envelope.order) || this.#cascadeSteps < CASCADE_STEPS_MAX) {
+        if (isRoot(envelope.order)) this.#cascadeSteps = 0
+        if (deliver(this.#tree, envelope)) this.#cascadeSteps++
+        steps++
+      } else {
+        this.#cut(envelope)
+      }
+    }
+  }
+
+  /** Due timers and events from outside take turns: neither can keep the other waiting. */
+  #takeIn(taken: Intake[]): boolean {
+    const due = this.#tree.timers.first()
+    const isDue = due !== undefined && due.dueAt <= this.#tree.now
+    this.#timerTurn = !this.#timerTurn
+    if (isDue && (this.#timerTurn || this.#intake.length === 0)) {
+      fireTimer(this.#tree, due)
+      return true
+    }
+    const intake = this.#intake.shift()
+    if (intake === undefined) return false
+    try {
+      intake.apply(this.#tree)
+      taken.push(intake)
+    } catch (error) {
+      if (intake.failed === undefined) throw error
+      intake.failed(error)
+    }
+    return true
+  }
+
+  /** A cascade that does not end: the actor that is next is crashed, with the event named; the others go on. */
+  #cut(envelope: Envelope): void {
+    this.#cascadeSteps = 0
+    const cell = this.#tree.cells.get(envelope.to)
+    const message = `one event has led to ${CASCADE_STEPS_MAX} steps; ${envelope.event.type} to ${envelope.to} is not delivered`
+    if (cell === undefined || cell.row.status !== 'active') this.#tree.done(envelope, 'buried')
+    else crashCell(this.#tree, cell, envelope, { code: 'E_CASCADE', message, path: envelope.to, event: envelope.event.type })
+  }
+
+  /** Marks effects as started that an earlier commit owes; they are performed once this commit has returned. */
+  #startOwed(): void {
+    const { effects, afterwards, now, run } = this.#tree
+    if (this.#tree.ended !== null) return
+    for (const row of effects.values()) {
+      const ready = row.status === 'owed' ? (row.cause ?? 0) <= run.position : row.status === 'started' && row.nextAt !== null && row.nextAt <= now
+      if (ready && !this.#performer.isInFlight(row.id) && this.#performer.hasRoom(row, afterwards.perform)) startEffect(this.#tree, row)
+    }
+  }
+
+  #commit(): void {
+    const tree = this.#tree
+    if (tree.draft.isEmpty) return
+    const clock = { runMs: tree.now, wallMs: tree.wall }
+    const counters = { ...tree.counters }
+    this.#owned.commit(tree.draft.commit(tree.run, clock, counters))
+    tree.run = tree.draft.after(tree.run, clock, counters)
+  }
+
+  #after(taken: readonly Intake[], ending: Ending | null): void {
+    const { perform, abort, run } = this.#tree.afterwards
+    for (const intake of taken) intake.committed?.()
+    for (const id of abort) this.#performer.abort(id)
+    for (const action of run) this.#runInline(action)
+    this.#watchers.committed()
+    if (ending !== null) {
+      void this.#finish()
+      return
+    }
+    if (perform.length > 0) {
+      try {
+        this.#owned.check()
+      } catch (error) {
+        this.#fail(error, [])
+        return
+      }
+      for (const row of perform) this.#performer.start(row)
+    }
+    if (this.#tree.mail.size > 0 || this.#intake.length > 0 || this.#owesNow()) this.#schedule()
+    else this.#wakeLater()
+  }
+
+  #owesNow(): boolean {
+    for (const row of this.#tree.effects.values()) if (row.status === 'owed' && this.#performer.hasRoom(row, [])) return true
+    return false
+  }
+
+  #runInline(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      const { code, message } = errorData(error)
+      this.#take({ apply: (tree) => void tree.fact('action.failed', null, null, { code, message }) })
+    }
+  }
+
+  /** One host timer, for whatever is due first. */
+  #wakeLater(): void {
+    this.#cancelWake()
+    let dueAt = this.#tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY
+    for (const row of this.#tree.effects.values()) if (row.nextAt !== null) dueAt = Math.min(dueAt, row.nextAt)
+    dueAt = Math.min(dueAt, this.#tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY)
+    if (dueAt === Number.POSITIVE_INFINITY) return
+    const delayMs = Math.min(Math.max(0, dueAt - this.#runClock.now()), HOST_TIMER_MS_MAX)
+    this.#cancelWake = this.#clock.setTimer(delayMs, () => this.#schedule())
+  }
+
+  async #finish(): Promise<void> {
+    this.#over = true
+    this.#cancelWake()
+    await this.#performer.stop(2 * ABORT_GRACE_MS)
+    const result = resultOf(this.#tree.run, this.#store)
+    this.#owned.release()
+    this.#watchers.close()
+    this.#reject(new Defect('E_RUN_STOPPED', `run ${this.id} has ended: ${result.status}`), this.#intake.splice(0))
+    this.#done.resolve(result)
+  }
+
+  /** The store or the lease is lost, or the engine is wrong: nothing in memory is believed any more. */
+  #fail(error: unknown, taken: readonly Intake[]): void {
+    this.#over = true
+    this.#cancelWake()
+    this.#reject(error, [...taken, ...this.#intake.splice(0)])
+    void this.#performer.stop(2 * ABORT_GRACE_MS).then(() => {
+      this.#owned.release()
+      this.#watchers.close()
+      this.#done.reject(error)
+    })
+  }
+
+  #reject(error: unknown, intakes: readonly Intake[]): void {
+    for (const intake of intakes) intake.failed?.(error)
+    for (const caller of this.#tree.callers.values()) caller.reject(error)
+    this.#tree.callers.clear()
+  }
+}

@@ -1,0 +1,126 @@
+/** The reserved actions of a supervisor, turned into cells in the commit of the step that took them. */
+import { Defect } from '../../../errors.ts'
+import type { Json } from '../../../json.ts'
+import { type CellStart, type ReservedAction, SHUTDOWN_EVENT, SUPERVISOR_MACHINE } from '../../../protocol.ts'
+import type { ActionTaken, Envelope } from '../../cell.ts'
+import { closeAsks } from './asks.ts'
+import { bury, endCell, settle } from './lifecycle.ts'
+import type { Cell, Tree } from './tree.ts'
+
+export function supervise(tree: Tree, supervisor: Cell, envelope: Envelope, action: ActionTaken, pos: number): void {
+  if (supervisor.row.machine !== SUPERVISOR_MACHINE) {
+    throw new Defect('E_ACTION_RESERVED', `${supervisor.row.address} took ${action.type}, which only a supervisor may`)
+  }
+  const { type, params } = action as unknown as ReservedAction
+  const turn: Turn = { tree, supervisor, envelope, op: action.op, pos }
+  if (type === 'cell.start') startCell(turn, params)
+  else if (type === 'cell.stop') orderStop(turn, params.id, params.shutdownMs)
+  else if (type === 'cell.kill') kill(turn, params.id)
+  else if (type === 'cell.restart') restartCell(turn, params)
+  else if (type === 'cell.delete') remove(turn, params.id)
+}
+
+interface Turn {
+  readonly tree: Tree
+  readonly supervisor: Cell
+  readonly envelope: Envelope
+  readonly op: number
+  readonly pos: number
+}
+
+const addressOf = (turn: Turn, id: string): string => `${turn.supervisor.row.address}/${encodeURIComponent(id)}`
+
+function startCell(turn: Turn, start: CellStart): void {
+  const { tree, supervisor } = turn
+  const address = addressOf(turn, start.id)
+  const before = tree.cells.get(address)
+  if (before !== undefined && before.row.status !== 'ended') throw new Defect('E_CELL_EXISTS', `${address} is running already`)
+  if (before !== undefined) endLife(turn, before)
+  const incarnation = (before?.row.incarnation ?? 0) + 1
+  const parent = { address: supervisor.row.address, incarnation: supervisor.row.incarnation }
+  const cell: Cell = {
+    row: {
+      address, incarnation, since: incarnation, machine: start.src, version: versionOf(tree, start.src), parent, id: start.id, supervised: true, status: 'starting',
+      sync: false, readyTag: start.readyTag ?? null, ready: false, input: start.input, children: [], nextId: before?.row.nextId ?? 0, systemIds: {}, exit: null,
+    },
+    snapshot: null,
+  }
+  tree.adopt(cell)
+  tree.change(cell, {})
+  tree.post(turn.envelope, turn.op, { kind: 'start', to: address, incarnation, from: parent.address, event: { type: 'troupe.start', input: start.input } }, turn.pos)
+}
+
+/** An unknown machine is a failed start of the child, told when its first step is tried; not a crash of its supervisor. */
+function versionOf(tree: Tree, machine: string): string {
+  try {
+    return tree.host.machineVersion(machine)
+  } catch {
+    return '?'
+  }
+}
+
+/** Closes what the crash before had left open for a restart from the checkpoint. The mail stays: it belongs to the address. */
+function endLife(turn: Turn, cell: Cell): void {
+  const { tree } = turn
+  settle(tree, cell, turn.pos, { kind: 'killed' })
+  closeAsks(tree, cell, turn.pos, (cell.row.exit as never) ?? { kind: 'killed' })
+}
+
+function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.restart' }>['params']): void {
+  const { tree } = turn
+  const cell = tree.cells.get(addressOf(turn, restart.id))
+  const snapshot = cell === undefined ? null : tree.snapshotOf(cell)
+  const crashed = (cell?.row.exit as { kind?: string } | null | undefined)?.kind === 'error'
+  const fromCheckpoint = restart.from === 'checkpoint' && cell !== undefined && snapshot?.status === 'active' && crashed
+  const from = fromCheckpoint ? 'checkpoint' : 'initial'
+  const facts = { reason: restart.reason as unknown as Json, from, count: restart.count }
+  if (!fromCheckpoint) {
+    startCell(turn, restart)
+    tree.fact('actor.restarted', tree.cells.get(addressOf(turn, restart.id))!.row, turn.pos, facts)
+    return
+  }
+  // The same life goes on under a new number: timers, effects, children and asks are kept, only the poison event is not delivered again.
+  tree.change(cell, { status: 'gone' })
+  const next: Cell = { row: { ...cell.row, incarnation: cell.row.incarnation + 1, status: 'active', exit: null, ready: false }, snapshot }
+  tree.adopt(next)
+  tree.change(next, {})
+  tree.fact('actor.restarted', next.row, turn.pos, facts)
+  tree.keepSnapshot(next, snapshot)
+  tree.change(next, { ready: true })
+  const event = { type: 'cell.started', id: next.row.id, incarnation: next.row.incarnation, now: tree.now, declined: false }
+  const to = turn.supervisor.row
+  tree.post(turn.envelope, turn.op, { kind: 'system', to: to.address, incarnation: to.incarnation, from: next.row.address, event }, turn.pos)
+  tree.mail.release(next.row.address)
+}
+
+/** An ordered stop: `shutdown` if the state accepts it, then up to `shutdownMs`; else the end at once. */
+function orderStop(turn: Turn, id: string, shutdownMs: number): void {
+  const { tree } = turn
+  const cell = tree.cells.get(addressOf(turn, id))
+  if (cell === undefined || cell.row.status === 'ended' || cell.row.status === 'gone') return
+  const { address, incarnation } = cell.row
+  const snapshot = tree.snapshotOf(cell)
+  const accepts = snapshot !== null && cell.row.status === 'active' && tree.host.accepts(cell.row.machine, snapshot, cell.row.children, { type: SHUTDOWN_EVENT })
+  if (!accepts) {
+    tree.post(turn.envelope, turn.op, { kind: 'stop', to: address, incarnation, from: turn.supervisor.row.address, event: { type: 'troupe.stop' } }, turn.pos)
+    return
+  }
+  tree.setTimer({ owner: address, incarnation, id: 'troupe.stop', to: address, event: { type: 'troupe.kill' }, dueAt: tree.now + shutdownMs, kind: 'stop', cause: turn.pos })
+  tree.post(turn.envelope, turn.op, { kind: 'system', to: address, incarnation, from: turn.supervisor.row.address, event: { type: SHUTDOWN_EVENT } }, turn.pos)
+}
+
+function kill(turn: Turn, id: string): void {
+  const { tree } = turn
+  const cell = tree.cells.get(addressOf(turn, id))
+  if (cell !== undefined && cell.row.status !== 'ended') endCell(tree, cell, turn.envelope, { kind: 'killed' })
+}
+
+function remove(turn: Turn, id: string): void {
+  const { tree } = turn
+  const cell = tree.cells.get(addressOf(turn, id))
+  if (cell === undefined) return
+  if (cell.row.status !== 'ended') throw new Defect('E_CELL_RUNNING', `${cell.row.address} is running; stop it before it is deleted`)
+  endLife(turn, cell)
+  bury(tree, cell, turn.pos)
+}
+

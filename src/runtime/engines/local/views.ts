@@ -1,0 +1,86 @@
+/** The tree as people see it: from the live image, or from the stored one of a run that nobody runs. */
+import type { Json } from '../../../json.ts'
+import type { Address } from '../../../protocol.ts'
+import type { EncodedSnapshot } from '../../cell.ts'
+import type { CellView } from '../../engine.ts'
+import type { CellRow, EffectRow, Store } from '../../store.ts'
+import type { Tree } from './tree.ts'
+
+export function treeView(tree: Tree, store: Store): CellView {
+  return viewOf(
+    {
+      cells: [...tree.cells.values()].map((cell) => cell.row),
+      snapshot: (row) => tree.snapshotOf(tree.cells.get(row.address)!),
+      mailbox: (address) => tree.mail.depth(address),
+      effects: store.effects(tree.run.run),
+    },
+    tree.run.tree,
+  )
+}
+
+/** The tree of a run at its last commit, whoever runs it. */
+export function storedTreeView(store: Store, run: string): CellView {
+  const image = store.image(run)
+  const depth = new Map<Address, number>()
+  for (const { to } of image.envelopes) depth.set(to, (depth.get(to) ?? 0) + 1)
+  return viewOf(
+    {
+      cells: image.cells,
+      snapshot: (row) => store.snapshot(run, row.address, row.incarnation),
+      mailbox: (address) => depth.get(address) ?? 0,
+      effects: store.effects(run),
+    },
+    image.run.tree,
+  )
+}
+
+interface Source {
+  readonly cells: readonly CellRow[]
+  snapshot(row: CellRow): EncodedSnapshot | null
+  mailbox(address: Address): number
+  readonly effects: readonly EffectRow[]
+}
+
+function viewOf(source: Source, tree: Json): CellView {
+  const kids = new Map<Address, CellRow[]>()
+  for (const row of source.cells) {
+    if (row.parent !== null) kids.set(row.parent.address, [...(kids.get(row.parent.address) ?? []), row])
+  }
+  const effects = new Map<Address, EffectRow[]>()
+  for (const row of source.effects) effects.set(row.owner, [...(effects.get(row.owner) ?? []), row])
+  const one = (row: CellRow): CellView => cellView(source, row, effects.get(row.address) ?? [], (kids.get(row.address) ?? []).map(one))
+  const root = source.cells.find((row) => row.parent === null)
+  return root === undefined ? endedRoot(tree, effects) : one(root)
+}
+
+function cellView(source: Source, row: CellRow, effects: readonly EffectRow[], children: readonly CellView[]): CellView {
+  const snapshot = source.snapshot(row)
+  const status = row.status === 'starting' ? 'starting' : row.status === 'ended' ? endedAs(row) : (snapshot?.status ?? 'starting')
+  return {
+    address: row.address, id: row.id, incarnation: row.incarnation, machine: row.machine, version: row.version, status, state: snapshot?.value ?? null,
+    tags: snapshot?.tags ?? [], supervised: row.supervised, mailbox: source.mailbox(row.address), restarts: row.supervised ? row.incarnation - 1 : 0,
+    effects: effects.filter((effect) => ['owed', 'started', 'in_doubt'].includes(effect.status)).map(({ id, kind, status, attempt }) => ({ id, kind, status, attempt })),
+    usage: usageOf(effects), children,
+  }
+}
+
+function endedAs(row: CellRow): CellView['status'] {
+  const kind = (row.exit as { kind?: string } | null)?.kind
+  return kind === 'error' ? 'error' : kind === 'normal' ? 'done' : 'stopped'
+}
+
+/** Nothing of the tree is left: the run is over. Its root stands for it, with what was used. */
+function endedRoot(tree: Json, effects: ReadonlyMap<Address, readonly EffectRow[]>): CellView {
+  const id = String((tree as { id?: string } | null)?.id ?? 'root')
+  const usage = usageOf([...effects.values()].flat())
+  return { address: `/${id}`, id, incarnation: 1, machine: '', version: '', status: 'stopped', state: null, tags: [], supervised: false, mailbox: 0, restarts: 0, effects: [], usage, children: [] }
+}
+
+function usageOf(effects: readonly EffectRow[]): CellView['usage'] {
+  const used = effects.flatMap((row) => (row.usage === null ? [] : [row.usage]))
+  return {
+    inputTokens: used.reduce((sum, usage) => sum + usage.inputTokens, 0),
+    outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
+    costUsd: used.some((usage) => usage.costUsd === null) ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
+  }
+}

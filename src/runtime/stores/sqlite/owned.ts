@@ -1,0 +1,59 @@
+/**
+ * The right to commit to one run. The lock says that its owner lives; the epoch in `head` says who may write, and is asked in the transaction itself.
+ */
+import type { Database } from 'better-sqlite3'
+import { Defect } from '../../../errors.ts'
+import type { Commit, Owned } from '../../store.ts'
+import type { CommitBody, Fence } from './commit.ts'
+import type { Transactions } from './transaction.ts'
+
+interface OwnedOptions {
+  readonly db: Database
+  readonly tx: Transactions
+  readonly write: (fence: Fence, body: CommitBody) => boolean
+  readonly run: string
+  readonly key: number
+  readonly epoch: number
+  /** Called once. */
+  readonly onRelease: () => void
+}
+
+export function ownedRun({ db, tx, write, run, key, epoch, onRelease }: OwnedOptions): Owned {
+  const head = db.prepare<[number], { epoch: number; position: number }>('SELECT epoch, position FROM head WHERE run = ?')
+  let released = false
+
+  function lost(expectedPosition: number | null): Defect {
+    const found = head.get(key)!
+    const why =
+      found.epoch === epoch
+        ? `its journal ends at ${found.position} and not at ${expectedPosition}`
+        : `epoch ${found.epoch} owns it now, this is epoch ${epoch}`
+    return new Defect('E_LEASE_LOST', `run ${run}: ${why}`, { run, epoch, ownerEpoch: found.epoch, position: found.position })
+  }
+  function mine(): void {
+    tx.check()
+    if (released) throw new Defect('E_LEASE_LOST', `run ${run}: epoch ${epoch} was released by this process`, { run, epoch })
+  }
+  return {
+    epoch,
+    commit(commit: Commit) {
+      mine()
+      if (commit.run !== run) throw new Defect('E_COMMIT_INVALID', `a commit of run ${commit.run} was given to the owner of ${run}`)
+      tx.write(() => {
+        const right = commit.epoch === epoch && write({ key, epoch, position: commit.expectedPosition }, commit)
+        if (!right) throw lost(commit.expectedPosition)
+      })
+    },
+    check() {
+      mine()
+      tx.read(() => {
+        if (head.get(key)!.epoch !== epoch) throw lost(null)
+      })
+    },
+    release() {
+      if (released) return
+      released = true
+      onRelease()
+    },
+  }
+}

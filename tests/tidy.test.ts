@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Sources, violations } from './tidy/rules.ts'
+import { codeOf } from './tidy/source.ts'
 
 const ROOT = new URL('..', import.meta.url).pathname.replace(/\/$/, '')
 const FOLDERS = ['src', 'tests', 'examples', 'bench', 'scripts', 'docs', 'web', '.ci', '.github']
@@ -25,6 +26,16 @@ test('the rules see the files that they are for', () => {
     'scripts/build.mjs',
   ]
   expect(seen.filter((path) => !(path in sources))).toEqual([])
+})
+
+test('the rules read every file to its end: where texts and comments are blanked rightly, brackets come in pairs', () => {
+  const code = Object.entries(sources).filter(([path]) => /^(?:src|tests|bench)\/.*\.ts$/.test(path))
+  const unpaired = code.filter(([, text]) => {
+    const read = codeOf(text)
+    const count = (bracket: string) => read.split(bracket).length
+    return count('{') !== count('}') || count('(') !== count(')') || count('[') !== count(']')
+  })
+  expect(unpaired.map(([path]) => path)).toEqual([])
 })
 
 /** The files at the root and everything below {@link FOLDERS}, as text. */

@@ -78,12 +78,17 @@ export const answered = (context: CoderContext, message: Message) => ({ item: it
 export const noSuchTool = (context: CoderContext): string =>
   `there is no tool '${callOf(context).name}'; there are: ${CODER_TOOLS.join(', ')}`
 
-/** First words of a round. Calls of a round that was given up get a result too: a conversation with open calls is refused by models. */
+/** What is said about the calls of work that is replaced. */
+export const abandoned = (context: CoderContext) => ({
+  item: itemOf(context),
+  messages: results(context.calls, 'not done: other work came first'),
+})
+
+/** First words of a round. */
 export function opening(context: CoderContext, event: CoderEvent): readonly Message[] {
   assertEvent(event, 'task.assign')
-  const abandoned = itemOf(context) === event.item.id ? results(context.calls, 'not done: a new round began') : []
   const fresh = conversationOf(context, event.item.id).length === 0
-  return [...abandoned, ...taskMessages(context.system, fresh, taskAssign.parse(event))]
+  return taskMessages(context.system, fresh, taskAssign.parse(event))
 }
 
 /** The summary of a `done` call, or the text beside it. */
@@ -121,6 +126,7 @@ export const rules = setup({
   actions: {
     'thread.append': (_, _params: ThreadAppend) => {},
     say: enqueueActions(({ context, enqueue }, params: { item: string; messages: readonly Message[] }) => {
+      if (params.messages.length === 0) return
       const append = enqueue as unknown as (action: { type: 'thread.append'; params: ThreadAppend }) => void
       append({ type: 'thread.append', params: appending(context, params.item, params.messages) })
       enqueue.assign({ conversations: grown(context, params.item, params.messages) })

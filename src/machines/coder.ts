@@ -16,6 +16,7 @@
  */
 import { errorData } from '../errors.ts'
 import {
+  abandoned,
   answered,
   CODER_TOOLS,
   callOf,
@@ -53,7 +54,11 @@ export const coder = rules.createMachine({
       {
         guard: 'isAssignment',
         target: '.working',
-        actions: [{ type: 'say', params: ({ context, event }) => ({ item: event.item.id, messages: opening(context, event) }) }, 'take'],
+        actions: [
+          { type: 'say', params: ({ context }) => abandoned(context) },
+          { type: 'say', params: ({ context, event }) => ({ item: event.item.id, messages: opening(context, event) }) },
+          'take',
+        ],
       },
       { guard: 'wantsAnswer', actions: 'reject' },
     ],

@@ -93,20 +93,27 @@ export const plan = effect({
   timeoutMs: 120_000,
 })
 export const promoted = z.strictObject({ tree: z.string(), files: z.array(z.string()) })
+export type Promoted = z.infer<typeof promoted>
 export const promote = effect({ kind: 'change.promote', input: promotionPlan, output: promoted, repeat: 'prove' })
 
 const args = z.record(z.string(), z.json())
 export const readInput = z.strictObject({ dir: z.string(), tool: z.enum(['list', 'read', 'search']), args })
 /** `content` is what the model is told; `seen` is the file and hash that a read was of. */
 export const readOutput = z.strictObject({ content: z.string(), seen: z.strictObject({ path: z.string(), hash: z.string() }).nullable() })
+export type ReadInput = z.infer<typeof readInput>
+export type ReadOutput = z.infer<typeof readOutput>
 export const read = effect({ kind: 'tool.read', input: readInput, output: readOutput, repeat: 'repeat', timeoutMs: 60_000 })
 
 export const writePlanInput = z.strictObject({ dir: z.string(), tool: z.enum(['edit', 'write']), args, seen: z.string().nullable() })
+/** One change of one file, with its content. `before: null`: the file is new. */
 export const writePlan = z.looseObject({ path: z.string(), before: z.string().nullable(), after: z.string() })
+export type WritePlanInput = z.infer<typeof writePlanInput>
 export type WritePlan = z.infer<typeof writePlan>
 export const planWrite = effect({ kind: 'write.plan', input: writePlanInput, output: writePlan, repeat: 'repeat', timeoutMs: 60_000 })
 export const writeInput = z.strictObject({ dir: z.string(), plan: writePlan })
 export const written = z.strictObject({ path: z.string(), hash: z.string() })
+export type WriteInput = z.infer<typeof writeInput>
+export type Written = z.infer<typeof written>
 export const write = effect({ kind: 'file.write', input: writeInput, output: written, repeat: 'prove', timeoutMs: 60_000 })
 
 export const gate = effect({

@@ -13,7 +13,7 @@ import { covered, currentItem, hasGate, type OrchestratorContext, type Orchestra
 import { type Message, workPlan } from './vocabulary.ts'
 import { acceptWork, gateFeedback, normaliseFeedback, readAnswer, repairRequest, tail } from './work.ts'
 
-/** Characters of a gate's summary that go back to the coder. */
+/** Characters of the failed checks' output that go back to the coder. */
 const FEEDBACK_CHARS_MAX = 8_000
 /** Name of the planning conversation. */
 export const PLAN = 'plan'
@@ -48,11 +48,14 @@ const taskOf = (context: OrchestratorContext, event: unknown) => answerOf(readTa
 const gateOf = (context: OrchestratorContext, event: unknown) => answerOf(readGate(context, asAsk(event)))
 const reviewOf = (context: OrchestratorContext, event: unknown) => answerOf(readReview(context, asAsk(event)))
 
-/** What a failed gate says to the coder, in the wording of R6. */
-export const gateReturn = (context: OrchestratorContext, event: unknown) => ({
-  feedback: gateFeedback(tail(gateOf(context, event)?.summary ?? '', FEEDBACK_CHARS_MAX)),
-  code: 'E_GATE_FAILED',
-})
+/** What a failed gate says to the coder, in the wording of R6, with the end of what the failed checks printed. */
+export const gateReturn = (context: OrchestratorContext, event: unknown) => {
+  const gate = gateOf(context, event)
+  const failed = (gate?.checks ?? []).filter((check) => check.exitCode !== 0)
+  const share = Math.floor(FEEDBACK_CHARS_MAX / Math.max(1, failed.length))
+  const outputs = failed.map((check) => `\n--- ${check.id} ---\n${tail(check.output ?? '', share)}`)
+  return { feedback: gateFeedback(`${gate?.summary ?? ''}${outputs.join('')}`), code: 'E_GATE_FAILED' }
+}
 /** What a reviewer who wants changes says to the coder. */
 export const reviewReturn = (context: OrchestratorContext, event: unknown) => {
   const lines = reviewOf(context, event)?.feedback ?? []
@@ -132,7 +135,13 @@ export const rules = setup({
     markRepaired: assign({ repaired: true }),
     /** What was gathered about an earlier tree counts for nothing any more. */
     forgetEvidence: assign({ evidence: { gate: null, reviewed: null } }),
-    takeGate: assign(({ context, event }) => ({ evidence: { ...context.evidence, gate: gateOf(context, event) } })),
+    /** The outputs stay behind: they are in the journal and, where a check failed, in the feedback. */
+    takeGate: assign(({ context, event }) => {
+      const gate = gateOf(context, event)
+      if (gate === null) return {}
+      const checks = gate.checks.map(({ id, exitCode }) => ({ id, exitCode }))
+      return { evidence: { ...context.evidence, gate: { passed: gate.passed, tree: gate.tree, summary: gate.summary, checks } } }
+    }),
     takeApproval: assign(({ context, event }) => ({
       evidence: { ...context.evidence, reviewed: reviewOf(context, event)?.tree ?? null },
     })),

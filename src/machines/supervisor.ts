@@ -15,99 +15,29 @@
  * Source: supervisor.erl. Left for later: one_for_all, rest_for_one, dynamic children, operations by hand, backoff, start timeouts.
  */
 import { and, setup } from 'xstate'
-import type { Json } from '../json.ts'
+import { type CellStart, type ExitReason, type ReservedAction, SHUTDOWN_EVENT } from '../protocol.ts'
+import { cellStart, isRestarted, parseSupervisor, SUPERVISOR_READY_TAG } from './childspec.ts'
 import {
-  type CellStart,
-  type ExitReason,
-  type Incarnation,
-  type ReservedAction,
-  SHUTDOWN_EVENT,
-  type SupervisorEvent,
-} from '../protocol.ts'
-import { type Child, cellStart, isRestarted, parseSupervisor, SUPERVISOR_READY_TAG, type SupervisorFlags } from './childspec.ts'
-import { type Admission, admit, type RestartWindow } from './intensity.ts'
+  admission,
+  causeOf,
+  childOf,
+  EXIT_KEY,
+  type GaveUp,
+  isAlive,
+  isAwaited,
+  isOfThisLife,
+  type SupervisorContext,
+  type SupervisorInbox,
+  type SupervisorInput,
+  withChild,
+} from './supervised.ts'
 
-/** The key under which a machine's output says its exit reason itself: `{ '@troupe.exit': ExitReason }`. */
-export const EXIT_KEY = '@troupe.exit'
-
-/** `down`: it has exited before all were started, and what follows is not decided yet. `stopped`: no cell, for good. */
-export type ChildStatus = 'waiting' | 'starting' | 'running' | 'down' | 'restarting' | 'stopping' | 'stopped'
-
-/** One child: its spec, and what is known of its cell. */
-export interface SupervisedChild {
-  readonly spec: Child
-  readonly status: ChildStatus
-  /** The latest life that was reported; 0 before the first. */
-  readonly incarnation: Incarnation
-}
-
-export interface SupervisorContext {
-  readonly flags: SupervisorFlags
-  /** Of the tree; for children without one of their own. */
-  readonly input?: Json | undefined
-  /** In start order. A temporary child leaves the list when it ends. */
-  readonly children: readonly SupervisedChild[]
-  readonly window: RestartWindow
-  /** Exits to decide on when all children have started. */
-  readonly deferred: readonly CellExited[]
-  /** Why it ends, from the moment that this is decided. */
-  readonly exit: ExitReason | null
-}
-
-/** Input of the machine. A spec that breaks a rule crashes the first step with `E_TREE_INVALID`; no child was started. */
-export interface SupervisorInput {
-  readonly spec: unknown
-  readonly input?: Json | undefined
-}
-
-/** Emitted once, when the restart limit is passed. `count` restarts were asked for within `periodMs`, `max` are allowed; `last` is the exit that was one too many. */
-export interface GaveUp {
-  readonly type: 'supervisor.gave_up'
-  readonly count: number
-  readonly max: number
-  readonly periodMs: number
-  readonly child: string
-  readonly last: ExitReason
-}
-
-type CellExited = Extract<SupervisorEvent, { type: 'cell.exited' }>
-type Ended = Extract<SupervisorEvent, { reason: ExitReason }>
-type Event = SupervisorEvent | { readonly type: typeof SHUTDOWN_EVENT }
 type Params<T extends ReservedAction['type']> = Extract<ReservedAction, { type: T }>['params']
-
-const isAlive = ({ status }: SupervisedChild): boolean => status === 'starting' || status === 'running' || status === 'restarting'
-/** The answer to its start is still to come. */
-const isAwaited = ({ status }: SupervisedChild): boolean => status === 'starting' || status === 'restarting'
-
-function childOf(context: SupervisorContext, event: Event): SupervisedChild | undefined {
-  return 'id' in event ? context.children.find((child) => child.spec.id === event.id) : undefined
-}
-
-/** Is the event about the life that the child is in, or about the one that was asked for? */
-function isOfThisLife(child: SupervisedChild, event: Event): boolean {
-  if (!('incarnation' in event)) return false
-  if (isAwaited(child)) return event.incarnation > child.incarnation
-  if (child.status === 'stopping') return event.incarnation >= child.incarnation
-  return (child.status === 'running' || child.status === 'down') && event.type === 'cell.exited' && event.incarnation === child.incarnation
-}
-
-function withChild(context: SupervisorContext, id: string, change: Partial<SupervisedChild>): Pick<SupervisorContext, 'children'> {
-  return { children: context.children.map((child) => (child.spec.id === id ? { ...child, ...change } : child)) }
-}
-
-function admission(context: SupervisorContext, event: Ended): Admission {
-  return admit(context.window, { now: event.now, intensity: context.flags.intensity, periodMs: context.flags.periodMs })
-}
-
-function causeOf(reason: ExitReason): string {
-  if (reason.kind === 'error') return `${reason.error.code}: ${reason.error.message}`
-  return reason.kind === 'shutdown' ? `shutdown, ${reason.detail}` : reason.kind
-}
 
 const base = setup({
   types: {
     context: {} as SupervisorContext,
-    events: {} as Event,
+    events: {} as SupervisorInbox,
     input: {} as SupervisorInput,
     output: {} as { readonly [EXIT_KEY]: ExitReason },
     emitted: {} as GaveUp,
@@ -243,7 +173,7 @@ const ending = {
  * `shutdown completed` (`output` of the significant child), `shutdown gave_up` (`output: {count, max, periodMs, child, last}`), `shutdown ordered`,
  * or `error E_START_FAILED` (`child`, `cause`) when a child failed to start before it was ready.
  */
-export const supervisorMachine = machine.createMachine({
+export const supervisor = machine.createMachine({
   id: 'supervisor',
   version: '1',
   context: ({ input }) => {

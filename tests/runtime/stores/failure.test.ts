@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { firstBreak } from '../../../src/runtime/journal.ts'
+import type { Owned, Store } from '../../../src/runtime/store.ts'
 import { explain } from '../../../src/runtime/stores/sqlite/errors.ts'
 import { openDatabase } from '../../../src/runtime/stores/sqlite/open.ts'
 import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 import { transactions } from '../../../src/runtime/stores/sqlite/transaction.ts'
-import type { Owned, Store } from '../../../src/runtime/store.ts'
 import { skip, smallDisk } from './mount.ts'
 import { startOwner } from './owner.process.ts'
-import { commit, entries, folder, openStore, OWNER, ownedRun, RUN, runRow, thrown } from './samples.ts'
+import { commit, entries, folder, OWNER, openStore, ownedRun, RUN, runRow, thrown } from './samples.ts'
 
 /** The tables that a commit of `owner.child.ts` writes together agree with each other, and the file is whole. */
 function verify(store: Store): number {
@@ -98,7 +98,9 @@ test('STO-56: after a failed write the handle refuses for good, also when the di
   child.kill('SIGKILL')
   await child.gone()
   const owned = store.own(RUN, OWNER)
-  owned.commit(commit({ epoch: 2, expectedPosition: position, threadAppends: [{ thread: 't', items: [String(position)], born: position }] }))
+  owned.commit(
+    commit({ epoch: 2, expectedPosition: position, threadAppends: [{ thread: 't', items: [String(position)], born: position }] }),
+  )
   expect(verify(store)).toBe(position)
 })
 

@@ -11,12 +11,15 @@ import { APPLICATION_ID, MIGRATIONS, migrate } from '../../../src/runtime/stores
 import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 import { remount, skip, smallDisk } from './mount.ts'
 import { startOwner } from './owner.process.ts'
-import { commit, entries, folder, openStore, OWNER, ownedRun, RUN, runRow, thrown } from './samples.ts'
+import { commit, entries, folder, OWNER, openStore, ownedRun, RUN, runRow, thrown } from './samples.ts'
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
 const sha = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
 /** What lies in a folder, with the content of each file. */
-const listing = (path: string) => readdirSync(path).sort().map((name) => [name, statSync(join(path, name)).isFile() && sha(join(path, name))])
+const listing = (path: string) =>
+  readdirSync(path)
+    .sort()
+    .map((name) => [name, statSync(join(path, name)).isFile() && sha(join(path, name))])
 
 test('folders are made for the user alone, and so are the file, its log and its locks', () => {
   const top = join(folder(), 'a')
@@ -24,13 +27,20 @@ test('folders are made for the user alone, and so are the file, its log and its 
   owned.commit(commit({ journal: entries(1) }))
   const path = join(top, 'b', 'troupe.db')
   expect(store.path).toBe(path)
-  expect([top, dirname(path), join(top, 'b', 'locks'), path, `${path}-wal`, `${path}-shm`].map(mode)).toEqual(['700', '700', '700', '600', '600', '600'])
+  expect([top, dirname(path), join(top, 'b', 'locks'), path, `${path}-wal`, `${path}-shm`].map(mode)).toEqual([
+    '700',
+    '700',
+    '700',
+    '600',
+    '600',
+    '600',
+  ])
 })
 
 test('the file is in WAL mode, synced at every commit unless told otherwise, ours by its application id, at the last version', () => {
   const path = join(folder(), 'troupe.db')
   const names = ['journal_mode', 'synchronous', 'application_id', 'user_version']
-  const pragmas = (synchronous: 'full' | 'normal') => {
+  const pragmas = (synchronous: 'full' | 'normal'): unknown[] => {
     const { db } = openDatabase({ path, busyTimeoutMs: 100, synchronous })
     const loose = db.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND strict = 0").all()
     const values = names.map((name) => db.pragma(name, { simple: true }))
@@ -49,7 +59,9 @@ test('a commit is synced to the disk before it returns, and the default is that'
     for (let n = 0; n < 20; n++) store.request('${RUN}', 'send', n); process.kill(process.pid, 'SIGKILL')`
   const module = fileURLToPath(new URL('../../../src/runtime/stores/sqlite/store.ts', import.meta.url))
   const args = ['--input-type=module', '-e', code, module, path, JSON.stringify(runRow()), JSON.stringify(commit())]
-  const traced = spawnSync('strace', ['-f', '-qq', '-e', 'trace=fdatasync,fsync', '-P', `${path}-wal`, process.execPath, ...args], { encoding: 'utf8' })
+  const traced = spawnSync('strace', ['-f', '-qq', '-e', 'trace=fdatasync,fsync', '-P', `${path}-wal`, process.execPath, ...args], {
+    encoding: 'utf8',
+  })
   const syncs = traced.stderr.split('\n').filter((line) => /f(data)?sync\(/.test(line)).length
   expect({ syncs, enough: syncs >= 21, error: traced.stdout }).toEqual({ syncs, enough: true, error: '' })
 })
@@ -64,7 +76,10 @@ test('several processes may make one store at the same time', async () => {
 test.each([
   ['a text file', (path: string) => writeFileSync(path, 'hello, this is no database\n'.repeat(100))],
   ['a very short text file', (path: string) => writeFileSync(path, 'x')],
-  ['a database of another program', (path: string) => void new Database(path).exec('PRAGMA application_id = 7; CREATE TABLE t (a)').close()],
+  [
+    'a database of another program',
+    (path: string) => void new Database(path).exec('PRAGMA application_id = 7; CREATE TABLE t (a)').close(),
+  ],
   ['a database of nobody', (path: string) => void new Database(path).exec('CREATE TABLE t (a)').close()],
   ['a folder', (path: string) => mkdirSync(path)],
   ['a special file', (path: string) => execFileSync('mkfifo', [path])],
@@ -137,7 +152,10 @@ test('STO-58: a migration that fails half way leaves the old version and its dat
   migrate(db, store.path, mended)
   migrate(db, store.path, mended)
   expect(db.pragma('user_version', { simple: true })).toBe(MIGRATIONS.length + 2)
-  expect(db.prepare("SELECT name FROM sqlite_schema WHERE name IN ('one', 'two', 'extra') ORDER BY name").pluck().all()).toEqual(['one', 'two'])
+  expect(db.prepare("SELECT name FROM sqlite_schema WHERE name IN ('one', 'two', 'extra') ORDER BY name").pluck().all()).toEqual([
+    'one',
+    'two',
+  ])
   db.close()
   expect(openStore(backup).journal(RUN, 0)).toEqual(entries(3))
 })

@@ -2,9 +2,25 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
-import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 import type { Commit, RunRow } from '../../../src/runtime/store.ts'
-import { ask, cell, commit, effect, entries, envelope, folder, openStore, OWNER, ownedRun, RUN, runRow, snapshot, thrown, timer } from './samples.ts'
+import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
+import {
+  ask,
+  cell,
+  commit,
+  effect,
+  entries,
+  envelope,
+  folder,
+  OWNER,
+  openStore,
+  ownedRun,
+  RUN,
+  runRow,
+  snapshot,
+  thrown,
+  timer,
+} from './samples.ts'
 
 /** A store with one run, and a function that commits one journal entry and what is given, and returns its position. */
 function steps(path = join(folder(), 'troupe.db')) {
@@ -30,7 +46,13 @@ test('everything that a commit names is in the image, and the same after a reope
     asksAdded: [{ ask: ask(1), born: at }],
     clock: { runMs: 12.25, wallMs: 1_785_000_000_000 },
     counters: { seq: 20, effects: 10, timers: 2 },
-    run_: { status: 'suspended', reason: { code: 'E_X', message: 'x' }, output: { n: 1 }, endedAt: 5, limits: { tokensMax: 9, deadlineAt: 1.5 } },
+    run_: {
+      status: 'suspended',
+      reason: { code: 'E_X', message: 'x' },
+      output: { n: 1 },
+      endedAt: 5,
+      limits: { tokensMax: 9, deadlineAt: 1.5 },
+    },
   }))
   const run: RunRow = {
     ...runRow(),
@@ -77,6 +99,16 @@ test('an address shows its newest life, whichever of its rows was written last',
   expect(store.image(RUN).cells).toEqual([cell('/team/a', { incarnation: 2 }), cell('/team/b')])
 })
 
+test('an address that is gone leaves the image, and comes back with its next life', () => {
+  const { store, step } = steps()
+  const seen = () => store.image(RUN).cells.map((row) => [row.address, row.incarnation, row.status])
+  step(() => ({ cells: [cell('/team/a', { incarnation: 2 }), cell('/team/b')] }))
+  step(() => ({ cells: [cell('/team/a', { incarnation: 2, status: 'gone' }), cell('/team/b', { status: 'ended' })] }))
+  expect(seen()).toEqual([['/team/b', 1, 'ended']])
+  step(() => ({ cells: [cell('/team/a'), cell('/team/b', { status: 'gone' })] }))
+  expect(seen()).toEqual([['/team/a', 1, 'active']])
+})
+
 test('STO-26, STO-27, STO-32: the newest snapshot of a life counts, and a second one at the same position replaces it', () => {
   const { store, step } = steps()
   step((at) => ({ snapshots: [snap('one', at), snap('other', at, '/team/a'), snap('second life', at, '/team', 2)] }))
@@ -114,10 +146,19 @@ test('STO-28: what lived at an earlier position is still stored, by births and d
     effects: rows("SELECT changed, data ->> 'status' FROM effect ORDER BY changed"),
     timers: rows('SELECT born, died FROM timer'),
   }).toEqual({
-    snapshots: [[1, 'one'], [2, 'two']],
-    cells: [[1, 1], [2, 2]],
+    snapshots: [
+      [1, 'one'],
+      [2, 'two'],
+    ],
+    cells: [
+      [1, 1],
+      [2, 2],
+    ],
     envelopes: [[1, 2, 'buried']],
-    effects: [[1, 'owed'], [2, 'succeeded']],
+    effects: [
+      [1, 'owed'],
+      [2, 'succeeded'],
+    ],
     timers: [[1, 2]],
   })
   db.close()
@@ -134,7 +175,10 @@ test('envelopes, timers and asks leave the image when they are done, and one tha
   const { store, step } = steps()
   step((at) => ({
     envelopesAdded: [1, 2, 3].map((seq) => ({ envelope: envelope(seq), born: at })),
-    envelopesDone: [{ seq: 2, died: at, outcome: 'consumed' }, { seq: 99, died: at, outcome: 'consumed' }],
+    envelopesDone: [
+      { seq: 2, died: at, outcome: 'consumed' },
+      { seq: 99, died: at, outcome: 'consumed' },
+    ],
     timersSet: [1, 2].map((id) => ({ timer: timer(id), born: at })),
     timersDone: [{ timer: 1, died: at }],
     asksAdded: [1, 2].map((id) => ({ ask: ask(id), born: at })),
@@ -149,10 +193,20 @@ test('STO-50, STO-51: an effect is owed, started and settled; only open ones are
   const input = { prompt: 'x'.repeat(1_000) }
   const started = effect('e1', { input, status: 'started', attempt: 1, startedAt: 0.5 })
   const failed = effect('e1', { input, status: 'failed', attempt: 1, error: { code: 'E_NO', message: 'no' }, output: undefined })
-  step((at) => ({ effects: [{ effect: effect('e1', { input }), changed: at }, { effect: effect('e2'), changed: at }] }))
+  step((at) => ({
+    effects: [
+      { effect: effect('e1', { input }), changed: at },
+      { effect: effect('e2'), changed: at },
+    ],
+  }))
   step((at) => ({ effects: [{ effect: started, changed: at }] }))
   expect(store.image(RUN).effects).toEqual([started, effect('e2')])
-  step((at) => ({ effects: [{ effect: failed, changed: at }, { effect: effect('e2', { input: null, incarnation: 2 }), changed: at }] }))
+  step((at) => ({
+    effects: [
+      { effect: failed, changed: at },
+      { effect: effect('e2', { input: null, incarnation: 2 }), changed: at },
+    ],
+  }))
   expect(store.image(RUN).effects).toEqual([effect('e2', { input: null, incarnation: 2 })])
   expect(store.effects(RUN)).toEqual([failed, effect('e2', { input: null, incarnation: 2 })])
 })
@@ -186,6 +240,7 @@ test('an image costs what is open, not what has been', () => {
     INSERT INTO envelope SELECT 1, i, 1, 2, 'consumed', '{}' FROM n;
     INSERT INTO timer SELECT 1, i, 1, 2, '{}' FROM n;
     INSERT INTO ask SELECT 1, i, 1, 2, '{}' FROM n;
+    INSERT INTO cell SELECT 1, '/gone/' || i, 1, 2, 0, '{}' FROM n;
     INSERT INTO effect SELECT 1, 'e' || i, 2, 0, 'null', NULL, '{"status":"succeeded"}' FROM n;`)
   db.close()
   const after = imageMs()
@@ -197,7 +252,11 @@ test('an image costs what is open, not what has been', () => {
 test('threads grow at their end and are read from any place', () => {
   const { store, step } = steps()
   step((at) => ({
-    threadAppends: [{ thread: 'a', items: ['1', '{"role":"user"}'], born: at }, { thread: 'b', items: ['"b"'], born: at }, { thread: 'a', items: ['3'], born: at }],
+    threadAppends: [
+      { thread: 'a', items: ['1', '{"role":"user"}'], born: at },
+      { thread: 'b', items: ['"b"'], born: at },
+      { thread: 'a', items: ['3'], born: at },
+    ],
   }))
   step((at) => ({ threadAppends: [{ thread: 'a', items: ['4', '5'], born: at }] }))
   expect(store.thread(RUN, 'a')).toEqual([1, { role: 'user' }, 3, 4, 5])
@@ -244,6 +303,11 @@ test('a run is created once, with its first rows or not at all', () => {
   expect(store.image(RUN)).toEqual(image)
   expect(thrown(() => store.createRun(runRow('half'), commit({ journal: [...entries(1), ...entries(1)] }))).code).toBe('E_JOURNAL_GAP')
   expect(store.run('half')).toBeNull()
+  const after = runRow('after', { position: 2, hash: entries(2)[1]!.hash, clock: first.clock })
+  store.createRun(after, first)
+  expect([store.run('after'), store.journal('after', 0)]).toEqual([after, entries(2)])
+  expect(thrown(() => store.createRun(runRow('wrong', { position: 5 }), first)).code).toBe('E_JOURNAL_GAP')
+  expect(store.run('wrong')).toBeNull()
   expect(thrown(() => store.createRun(runRow('../evil'), first))).toMatchObject({ name: 'Defect', code: 'E_RUN_ID' })
   expect(thrown(() => store.createRun(runRow('x', { meta: { when: new Date(0) } as never }), first)).code).toBe('E_NOT_JSON')
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { firstBreak } from '../../../src/runtime/journal.ts'
-import { cell, commit, entries, envelope, folder, openStore, OWNER, ownedRun, RUN, runRow, snapshot, thrown } from './samples.ts'
+import { cell, commit, entries, envelope, folder, OWNER, openStore, ownedRun, RUN, runRow, snapshot, thrown } from './samples.ts'
 
 function five(): ReturnType<typeof ownedRun> {
   const made = ownedRun(join(folder(), 'troupe.db'), 3)
@@ -59,7 +59,7 @@ test('STO-09, STO-27, STO-41: an unknown run has nothing of anything, and asking
 test('STO-12: runs whose ids share a prefix do not see each other', () => {
   const store = openStore(join(folder(), 'troupe.db'))
   const runs = ['a', 'a-2', 'a_', 'A']
-  runs.forEach((run, index) => store.createRun(runRow(run), commit({ journal: entries(index + 1), cells: [cell(`/${run}`)] })))
+  for (const [index, run] of runs.entries()) store.createRun(runRow(run), commit({ journal: entries(index + 1), cells: [cell(`/${run}`)] }))
   expect(runs.map((run) => store.journal(run, 0).length)).toEqual([1, 2, 3, 4])
   expect(runs.map((run) => store.image(run).cells.map((row) => row.address))).toEqual([['/a'], ['/a-2'], ['/a_'], ['/A']])
 })
@@ -113,7 +113,16 @@ test('STO-14: a value that has no JSON is refused, and nothing is stored in its 
 test('STO-15: text of any kind comes back as it went in, after a reopening too', () => {
   const path = join(folder(), 'troupe.db')
   const { store, owned } = ownedRun(path)
-  const values = ['häß 🎭 \u2028', 'nul \0 inside', '\ud800 alone', 1e308, '9007199254740993', 5e-324, 'x'.repeat(10_000_000), { ['__proto__']: 1 }]
+  const values = [
+    'häß 🎭 \u2028',
+    'nul \0 inside',
+    '\ud800 alone',
+    1e308,
+    '9007199254740993',
+    5e-324,
+    'x'.repeat(10_000_000),
+    { ['__proto__']: 1 },
+  ]
   owned.commit(
     commit({ journal: entries(1), threadAppends: [{ thread: 't', items: values.map((value) => JSON.stringify(value)), born: 1 }] }),
   )

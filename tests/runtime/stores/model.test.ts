@@ -5,10 +5,10 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { OPEN } from '../../../src/runtime/status.ts'
-import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
-import type { AskRow, CellRow, Commit, EffectRow, Image, RunRow, TimerRow } from '../../../src/runtime/store.ts'
 import type { EncodedSnapshot, Envelope } from '../../../src/runtime/cell.ts'
+import { OPEN } from '../../../src/runtime/status.ts'
+import type { AskRow, CellRow, Commit, EffectRow, Image, RunRow, TimerRow } from '../../../src/runtime/store.ts'
+import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 import { ask, cell, commit, effect, entries, envelope, folder, OWNER, RUN, runRow, snapshot, timer } from './samples.ts'
 
 interface Model {
@@ -34,7 +34,9 @@ function apply(model: Model, next: Commit): void {
   const { clock, counters } = next
   model.run = { ...run, clock, counters, ...next.run_, position: last?.pos ?? run.position, hash: last?.hash ?? run.hash }
   for (const row of next.cells) {
-    if ((cells.get(row.address)?.incarnation ?? 0) <= row.incarnation) cells.set(row.address, row)
+    if ((cells.get(row.address)?.incarnation ?? 0) > row.incarnation) continue
+    if (row.status === 'gone') cells.delete(row.address)
+    else cells.set(row.address, row)
   }
   for (const { address, incarnation, snapshot, born } of next.snapshots) snapshots.set(`${address} ${incarnation}`, { born, snapshot })
   for (const row of next.envelopesAdded) envelopes.set(row.envelope.seq, row.envelope)
@@ -44,7 +46,8 @@ function apply(model: Model, next: Commit): void {
   for (const row of next.asksAdded) asks.set(row.ask.ask, row.ask)
   for (const row of next.asksDone) asks.delete(row.ask)
   for (const row of next.effects) effects.set(row.effect.id, row.effect)
-  for (const { thread, items } of next.threadAppends) threads.set(thread, [...(threads.get(thread) ?? []), ...items.map((item) => JSON.parse(item))])
+  for (const { thread, items } of next.threadAppends)
+    threads.set(thread, [...(threads.get(thread) ?? []), ...items.map((item) => JSON.parse(item))])
 }
 
 function imageOf(model: Model): Image {
@@ -64,6 +67,7 @@ function byNumber(model: Model): EffectRow[] {
 
 const addresses = ['/team', '/team/a', '/team/a-1', '/team/b', '/ä']
 const address = fc.constantFrom(...addresses)
+const status = fc.constantFrom('starting' as const, 'active' as const, 'ended' as const, 'gone' as const)
 const life = fc.integer({ min: 1, max: 3 })
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { maxLength: 3 })
 const json = fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<never>
@@ -72,7 +76,7 @@ const number = fc.integer({ min: 1, max: 12 })
 /** One commit before it is given numbers: what is new gets them in order, what is done names any that was given. */
 const intents = fc.record({
   journal: fc.integer({ min: 0, max: 3 }),
-  cells: some(fc.record({ address, incarnation: life, nextId: fc.nat(9), input: json })),
+  cells: some(fc.record({ address, incarnation: life, status, nextId: fc.nat(9), input: json })),
   snapshots: some(fc.record({ address, incarnation: life, text: fc.string({ unit: 'binary' }) })),
   envelopes: some(json),
   envelopesDone: some(fc.nat(40)),
@@ -80,7 +84,9 @@ const intents = fc.record({
   timersDone: some(fc.nat(20)),
   asks: fc.nat(2),
   asksDone: some(fc.nat(20)),
-  effects: some(fc.record({ n: number, status: fc.constantFrom(...OPEN, 'succeeded' as const, 'failed' as const), input: json, output: json })),
+  effects: some(
+    fc.record({ n: number, status: fc.constantFrom(...OPEN, 'succeeded' as const, 'failed' as const), input: json, output: json }),
+  ),
   threads: some(fc.record({ thread: fc.constantFrom('t', 't2', 'T'), items: some(json) })),
   status: fc.option(fc.constantFrom('running' as const, 'suspended' as const, 'failed' as const)),
   output: json,
@@ -101,7 +107,10 @@ function toCommit(intent: Intent, model: Model, epoch: number): Commit {
     journal: entries(intent.journal, position, hash),
     cells: intent.cells.map(({ address, ...more }) => cell(address, more)),
     snapshots: intent.snapshots.map((row) => ({ ...row, snapshot: snapshot(row.text), born: at })),
-    envelopesAdded: seqs.map((seq, index) => ({ envelope: envelope(seq, { event: { type: 'x', data: intent.envelopes[index] } }), born: at })),
+    envelopesAdded: seqs.map((seq, index) => ({
+      envelope: envelope(seq, { event: { type: 'x', data: intent.envelopes[index] } }),
+      born: at,
+    })),
     envelopesDone: intent.envelopesDone.map((seq) => ({ seq, died: at, outcome: 'consumed' as const })),
     timersSet: timers.map((id) => ({ timer: timer(id), born: at })),
     timersDone: intent.timersDone.map((id) => ({ timer: id, died: at })),

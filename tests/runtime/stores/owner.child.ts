@@ -5,9 +5,9 @@
  *   strain   owns, then commits until it fails; at `again`: once more
  */
 import { createInterface } from 'node:readline'
-import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
-import type { Owned } from '../../../src/runtime/store.ts'
 import { chain } from '../../../src/runtime/journal.ts'
+import type { Owned } from '../../../src/runtime/store.ts'
+import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 
 const [command, path, run] = process.argv.slice(2) as [string, string, string]
 const store = sqliteStore({ path })
@@ -38,8 +38,16 @@ function commit(): object {
   owned!.commit({
     ...{ run, epoch: owned!.epoch, expectedPosition: position, run_: null, counters, clock: { runMs: 0, wallMs: Date.now() } },
     ...{ cells: [], snapshots: [], envelopesAdded: [], envelopesDone: [], timersSet: [], timersDone: [], effects: [] },
-    ...{ asksAdded: [], asksDone: [], requestsDone: [], threadAppends: [{ thread: 't', items: [String(position + 2)], born: position + 2 }] },
-    journal: [{ ...first, hash: one }, { ...second, hash: chain(one, second) }],
+    ...{
+      asksAdded: [],
+      asksDone: [],
+      requestsDone: [],
+      threadAppends: [{ thread: 't', items: [String(position + 2)], born: position + 2 }],
+    },
+    journal: [
+      { ...first, hash: one },
+      { ...second, hash: chain(one, second) },
+    ],
   })
   return { position: position + 2 }
 }

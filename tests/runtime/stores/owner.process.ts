@@ -26,8 +26,8 @@ export function startOwner(options: {
   readonly run: string
   readonly wrap?: readonly string[]
 }): OwnerProcess {
-  const [file, ...args] = [...(options.wrap ?? []), process.execPath, CHILD, options.command, options.path, options.run] as [string, ...string[]]
-  const child: ChildProcess = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const [file, ...args] = [...(options.wrap ?? []), process.execPath, CHILD, options.command, options.path, options.run]
+  const child: ChildProcess = spawn(file!, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
   onTestFinished(() => void child.kill('SIGKILL'))
   let errors = ''

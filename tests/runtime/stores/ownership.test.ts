@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startOwner } from './owner.process.ts'
-import { commit, entries, folder, openStore, OWNER, ownedRun, RUN, runRow, thrown } from './samples.ts'
+import { commit, entries, folder, OWNER, openStore, ownedRun, RUN, runRow, thrown } from './samples.ts'
 
 function storeWithRun() {
   const store = openStore(join(folder(), 'troupe.db'))

@@ -6,8 +6,8 @@ import { onTestFinished } from 'vitest'
 import { NO_RETRY } from '../../../src/effect.ts'
 import type { EncodedSnapshot, Envelope } from '../../../src/runtime/cell.ts'
 import { chain, type JournalEntry, type UnsealedEntry } from '../../../src/runtime/journal.ts'
-import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 import type { AskRow, CellRow, Commit, EffectRow, RunRow, Store, TimerRow } from '../../../src/runtime/store.ts'
+import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 
 export const RUN = '01K0000000000000000000000A'
 export const OWNER = { pid: process.pid, host: 'here', startedAt: 1_000 }
@@ -110,6 +110,7 @@ export function cell(address: string, more: Partial<CellRow> = {}): CellRow {
     id: address.slice(1),
     supervised: true,
     status: 'active',
+    since: 1,
     sync: false,
     readyTag: null,
     ready: true,
@@ -143,7 +144,18 @@ export function envelope(seq: number, more: Partial<Envelope> = {}): Envelope {
 
 export function timer(id: number, more: Partial<TimerRow> = {}): TimerRow {
   const event = { type: 'late' }
-  return { timer: id, owner: '/team', incarnation: 1, id: `t${id}`, to: '/team', event, dueAt: 0.5 + id, kind: 'event', cause: null, ...more }
+  return {
+    timer: id,
+    owner: '/team',
+    incarnation: 1,
+    id: `t${id}`,
+    to: '/team',
+    event,
+    dueAt: 0.5 + id,
+    kind: 'event',
+    cause: null,
+    ...more,
+  }
 }
 
 export function ask(id: number): AskRow {

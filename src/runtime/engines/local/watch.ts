@@ -1,4 +1,5 @@
 /** Watchers read the journal at their own pace and are woken after commits; what is live only is offered to them in a bounded buffer. They cost the run nothing. */
+import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { Frame } from '../../engine.ts'
 import type { JournalEntry } from '../../journal.ts'
@@ -56,7 +57,8 @@ export class Watchers {
     try {
       for (;;) {
         const wasClosed = this.#closed
-        const page = this.#store.journal(this.#run, cursor, PAGE_ENTRIES)
+        const page = this.#page(cursor)
+        if (page === null) return
         for (const entry of page) {
           cursor = entry.pos
           yield frameOf(this.#run, entry)
@@ -65,10 +67,20 @@ export class Watchers {
         if (watcher.missed > 0) yield this.#gap(watcher)
         if (page.length === PAGE_ENTRIES) continue
         if (wasClosed) return
-        if (!this.#closed && this.#store.journal(this.#run, cursor, 1).length === 0) await new Promise<void>((resolve) => (watcher.wake = resolve))
+        if (!this.#closed && this.#page(cursor)?.length === 0) await new Promise<void>((resolve) => (watcher.wake = resolve))
       }
     } finally {
       this.#watchers.delete(watcher)
+    }
+  }
+
+  /** Null when the store was closed under a watcher that reads on after the end of its run. */
+  #page(cursor: number): readonly JournalEntry[] | null {
+    try {
+      return this.#store.journal(this.#run, cursor, PAGE_ENTRIES)
+    } catch (error) {
+      if (this.#closed && error instanceof Defect && error.code === 'E_STORE_CLOSED') return null
+      throw error
     }
   }
 

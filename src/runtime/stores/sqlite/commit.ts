@@ -8,24 +8,26 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { Defect } from '../../../errors.ts'
 import { OPEN } from '../../status.ts'
-import type { Commit, EffectRow, EnvelopeOutcome } from '../../store.ts'
+import type { CellRow, Commit, EffectRow, EnvelopeOutcome } from '../../store.ts'
 import { toText } from './json-text.ts'
 import type { RunRows } from './run-row.ts'
 
-export type CommitBody = Omit<Commit, 'run' | 'epoch' | 'expectedPosition'>
+type CommitBody = Omit<Commit, 'run' | 'epoch' | 'expectedPosition'>
 /** Where a commit goes, and what must hold for it. */
-export interface Fence {
+interface Fence {
   readonly key: number
   readonly epoch: number
   readonly position: number
 }
 
 /** Writes a commit; false, with nothing written, where the epoch or the position of the run is another. */
-export function commitWriter(db: Database, runs: RunRows): (fence: Fence, body: CommitBody) => boolean {
+export type CommitWriter = (fence: Fence, body: CommitBody) => boolean
+
+export function commitWriter(db: Database, runs: RunRows): CommitWriter {
   const head = db.prepare(`UPDATE head SET position = ?, hash = coalesce(?, hash), run_ms = ?, wall_ms = ?, seq = ?, effects = ?, timers = ?
     WHERE run = ? AND epoch = ? AND position = ?`)
   const journal = db.prepare('INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const cell = db.prepare('INSERT INTO cell VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data')
+  const writeCell = cellWriter(db)
   const snapshot = db.prepare(`INSERT INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
     SET json = excluded.json, hash = excluded.hash, status = excluded.status, value = excluded.value, tags = excluded.tags`)
   const writeEffect = effectWriter(db)
@@ -45,7 +47,7 @@ export function commitWriter(db: Database, runs: RunRows): (fence: Fence, body: 
       if (entry.pos !== position + 1 + index) throw gap(entry.pos, position + 1 + index)
       journal.run(key, entry.pos, entry.at, entry.type, entry.path, entry.inc, entry.cause, entry.data, entry.hash)
     })
-    for (const row of body.cells) cell.run(key, row.address, row.incarnation, last, toText(row, row.address))
+    for (const row of body.cells) writeCell(key, row, last)
     for (const { address, incarnation, born, snapshot: s } of body.snapshots) {
       snapshot.run(
         key,
@@ -72,8 +74,22 @@ export function commitWriter(db: Database, runs: RunRows): (fence: Fence, body: 
   }
 }
 
-function gap(found: number, wanted: number): Defect {
-  return new Defect('E_JOURNAL_GAP', `the commit holds journal position ${found} where ${wanted} is next`)
+/** The numbers of a commit and of its run do not meet. */
+export function gap(found: number, wanted: number): Defect {
+  return new Defect('E_JOURNAL_GAP', `journal position ${found} was given where ${wanted} is next`)
+}
+
+/** A late row of an older life is kept, and stays behind the newer one. Where an address was gone, whoever comes next is its newest life. */
+function cellWriter(db: Database): (key: number, row: CellRow, born: number) => void {
+  const close = db.prepare('UPDATE cell SET live = 0 WHERE run = ? AND address = ? AND live = 1 AND incarnation <= ?')
+  const add = db.prepare(`INSERT INTO cell VALUES (@key, @address, @incarnation, @born,
+      iif(@gone, 0, NOT EXISTS (SELECT 1 FROM cell WHERE run = @key AND address = @address AND live = 1 AND incarnation > @incarnation)), @data)
+    ON CONFLICT DO UPDATE SET live = excluded.live, data = excluded.data`)
+  return (key, row, born) => {
+    const { address, incarnation, status } = row
+    close.run(key, address, incarnation)
+    add.run({ key, address, incarnation, born, gone: Number(status === 'gone'), data: toText(row, address) })
+  }
 }
 
 /** An effect's input may be large and never changes in practice: a version repeats it only where it differs from the version before. */

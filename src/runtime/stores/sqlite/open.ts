@@ -63,7 +63,7 @@ export function checkNode(found: string): void {
 
 function prepareFile(path: string, busyTimeoutMs: number): string {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     // Made here and not by SQLite, so that it never was readable to others; -wal and -shm take over its mode.
     if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
@@ -82,6 +82,17 @@ function prepareFile(path: string, busyTimeoutMs: number): string {
   if (stat.size > 0) identify(file, busyTimeoutMs)
   else restrict(file, stat)
   return file
+}
+
+/** One by one: `recursive` reports a read-only file system as ENOENT. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if (errno(error) !== 'EEXIST') throw error
+  }
 }
 
 /** An empty file that was made by somebody else (`touch`) becomes ours, and private. */

@@ -4,13 +4,13 @@
 import type { Database } from 'better-sqlite3'
 import { Defect } from '../../../errors.ts'
 import type { Commit, Owned } from '../../store.ts'
-import type { CommitBody, Fence } from './commit.ts'
+import type { CommitWriter } from './commit.ts'
 import type { Transactions } from './transaction.ts'
 
 interface OwnedOptions {
   readonly db: Database
   readonly tx: Transactions
-  readonly write: (fence: Fence, body: CommitBody) => boolean
+  readonly write: CommitWriter
   readonly run: string
   readonly key: number
   readonly epoch: number
@@ -35,6 +35,7 @@ export function ownedRun({ db, tx, write, run, key, epoch, onRelease }: OwnedOpt
     if (released) throw new Defect('E_LEASE_LOST', `run ${run}: epoch ${epoch} was released by this process`, { run, epoch })
   }
   return {
+    run,
     epoch,
     commit(commit: Commit) {
       mine()

@@ -13,19 +13,10 @@ const JOURNAL_LIMIT = 1_000
 /** So that `Infinity` may be asked for. */
 const LIMIT_MAX = 2 ** 31
 
-/** The newest life of each address, found by one seek for each address instead of a scan over its versions. */
-const CELLS = `
-WITH RECURSIVE living (address) AS (
-  SELECT min(address) FROM cell WHERE run = @key
-  UNION ALL
-  SELECT (SELECT min(address) FROM cell WHERE run = @key AND address > living.address) FROM living WHERE living.address IS NOT NULL
-)
-SELECT (SELECT data FROM cell WHERE run = @key AND address = living.address ORDER BY incarnation DESC, born DESC LIMIT 1)
-FROM living WHERE address IS NOT NULL`
-
 // INDEXED BY: left alone, SQLite takes the primary key, and an image reads everything that ever was.
 const OPEN_EFFECT = 'FROM effect e INDEXED BY effect_open WHERE e.run = ? AND e.open = 1'
-const NEWEST_EFFECT = 'FROM effect e WHERE e.run = ? AND e.changed = (SELECT max(changed) FROM effect m WHERE m.run = e.run AND m.id = e.id)'
+const NEWEST_EFFECT =
+  'FROM effect e WHERE e.run = ? AND e.changed = (SELECT max(changed) FROM effect m WHERE m.run = e.run AND m.id = e.id)'
 const EFFECT = `SELECT e.data, e.output,
   (SELECT input FROM effect i WHERE i.run = e.run AND i.id = e.id AND i.changed <= e.changed AND i.input IS NOT NULL ORDER BY i.changed DESC LIMIT 1) AS input`
 /** `e2` before `e10`: in the order in which they were owed. */
@@ -57,9 +48,9 @@ export function reads(db: Database): Reads {
   const journal = db.prepare<[number, number, number], JournalEntry>(
     'SELECT pos, at, type, path, inc, cause, data, hash FROM journal WHERE run = ? AND pos > ? ORDER BY pos LIMIT ?',
   )
-  const cells = db.prepare<[{ key: number }], string>(CELLS).pluck()
-  const open = (table: string, id: string) =>
-    db.prepare<[number], string>(`SELECT data FROM ${table} INDEXED BY ${table}_open WHERE run = ? AND died IS NULL ORDER BY ${id}`).pluck()
+  const open = (table: string, id: string, isOpen = 'died IS NULL') =>
+    db.prepare<[number], string>(`SELECT data FROM ${table} INDEXED BY ${table}_open WHERE run = ? AND ${isOpen} ORDER BY ${id}`).pluck()
+  const cells = open('cell', 'address', 'live = 1')
   const [envelopes, timers, asks] = [open('envelope', 'seq'), open('timer', 'timer'), open('ask', 'ask')]
   const openEffects = db.prepare<[number], EffectColumns>(`${EFFECT} ${OPEN_EFFECT} ${IN_ORDER}`)
   const allEffects = db.prepare<[number], EffectColumns>(`${EFFECT} ${NEWEST_EFFECT} ${IN_ORDER}`)
@@ -75,7 +66,7 @@ export function reads(db: Database): Reads {
   return {
     journal: (key, since, limit = JOURNAL_LIMIT) => journal.all(key, since, Math.min(Math.max(0, limit), LIMIT_MAX)),
     parts: (key) => ({
-      cells: cells.all({ key }).map((text) => fromText<CellRow>(text)),
+      cells: cells.all(key).map((text) => fromText<CellRow>(text)),
       envelopes: envelopes.all(key).map((text) => fromText<Envelope>(text)),
       timers: timers.all(key).map((text) => fromText<TimerRow>(text)),
       effects: openEffects.all(key).map(effect),

@@ -3,7 +3,7 @@
  *
  *   run       what a run was started with, and how it stands           head      what every commit changes: one small row a run
  *   journal   (run, pos)                                              thread    (run, thread, place)
- *   cell      a version for each change, current: the highest (incarnation, born) of an address
+ *   cell      a version for each change; `live` marks the current one of the newest life of an address that is not gone
  *   snapshot  a version for each change, current: the highest born of a life
  *   effect    a version for each change, current: the highest changed; `input` only where it differs from the version before
  *   envelope, timer, ask, request   one row, open until `died` is set
@@ -36,9 +36,10 @@ CREATE TABLE journal (
   data TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (run, pos)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE cell (
-  run INTEGER NOT NULL, address TEXT NOT NULL, incarnation INTEGER NOT NULL, born INTEGER NOT NULL, data TEXT NOT NULL,
+  run INTEGER NOT NULL, address TEXT NOT NULL, incarnation INTEGER NOT NULL, born INTEGER NOT NULL, live INTEGER NOT NULL, data TEXT NOT NULL,
   PRIMARY KEY (run, address, incarnation, born)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX cell_open ON cell (run, address) WHERE live = 1;
 CREATE TABLE snapshot (
   run INTEGER NOT NULL, address TEXT NOT NULL, incarnation INTEGER NOT NULL, born INTEGER NOT NULL,
   json TEXT NOT NULL, hash TEXT NOT NULL, status TEXT NOT NULL, value TEXT NOT NULL, tags TEXT NOT NULL,

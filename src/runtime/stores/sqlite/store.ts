@@ -4,22 +4,18 @@
  *   sqliteStore ── open.ts ── schema.ts      file, folders, permissions, migrations
  *       ├── transaction.ts ── errors.ts      all or nothing, poisoned after a failed sync
  *       ├── run-row.ts, commit.ts, read.ts   rows
- *       └── owned.ts ── lock.ts              epoch (fence) and lock file (proof of life)
+ *       └── ownership.ts ── lock.ts          proof of life; owned.ts: the fence
  */
-import { mkdirSync } from 'node:fs'
-import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import type { Database } from 'better-sqlite3'
 import { UserError } from '../../../errors.ts'
 import { assertJson } from '../../../json.ts'
-import type { Owned, RunRow, Store } from '../../store.ts'
-import { commitWriter } from './commit.ts'
-import { EXIT_STORE, explain } from './errors.ts'
+import type { RunRow, Store } from '../../store.ts'
+import { type CommitWriter, commitWriter, gap } from './commit.ts'
 import { toText } from './json-text.ts'
-import { acquire, isHeld } from './lock.ts'
 import { openDatabase } from './open.ts'
-import { ownedRun } from './owned.ts'
+import { ownership } from './ownership.ts'
 import { reads } from './read.ts'
-import { runRows } from './run-row.ts'
+import { type RunRows, runRows } from './run-row.ts'
 import { transactions } from './transaction.ts'
 
 export interface SqliteStoreOptions {
@@ -30,9 +26,6 @@ export interface SqliteStoreOptions {
   /** Default `full`: what was acknowledged survives power loss. `normal` survives `kill -9`, and is several times faster on slow disks. */
   readonly synchronous?: 'full' | 'normal'
 }
-
-/** Numbers stores in memory, so that their locks do not meet. */
-let memories = 0
 
 /**
  * Opens or makes a store. Close it when done; a process that dies with it open loses nothing that was committed.
@@ -45,9 +38,6 @@ export function sqliteStore({ path, busyTimeoutMs = 5_000, synchronous = 'full' 
   const read = reads(db)
   const write = commitWriter(db, rows)
   const addRequest = db.prepare('INSERT INTO request (run, kind, data) VALUES (?, ?, ?)')
-  const locks = db.memory ? `:memory:${++memories}` : join(dirname(file), 'locks')
-  const lockPath = (key: number, run: string): string => (db.memory ? `${locks}/${key}` : join(locks, `${run}.lock`))
-  const releases = new Set<() => void>()
 
   function known(run: string): number {
     const key = rows.key(run)
@@ -61,51 +51,17 @@ export function sqliteStore({ path, busyTimeoutMs = 5_000, synchronous = 'full' 
       return key === null ? none : query(key)
     })
   }
-  function lock(key: number, run: string): (() => void) | null {
-    try {
-      if (!db.memory) mkdirSync(locks, { recursive: true, mode: 0o700 })
-      return acquire(lockPath(key, run))
-    } catch (error) {
-      throw explain(error, lockPath(key, run), busyTimeoutMs)
-    }
-  }
-  function own(run: string, owner: NonNullable<RunRow['owner']>, options: { takeOver?: boolean } = {}): Owned {
-    tx.check()
-    const key = tx.read(() => known(run))
-    const unlock = lock(key, run)
-    if (unlock === null && options.takeOver !== true)
-      throw owned(
-        tx.read(() => rows.get(run)!),
-        Date.now(),
-      )
-    try {
-      const epoch = tx.write(() => rows.raiseEpoch(key, owner))
-      const onRelease = (): void => {
-        releases.delete(onRelease)
-        unlock?.()
-      }
-      releases.add(onRelease)
-      return ownedRun({ db, tx, write, run, key, epoch, onRelease })
-    } catch (error) {
-      unlock?.()
-      throw error
-    }
-  }
+  const { own, isOwned, releaseAll } = ownership({ db, file, busyTimeoutMs, tx, rows, write, known })
 
   return {
     path: file,
-    createRun(row, first) {
+    createRun: (row, first) =>
       tx.write(() => {
         if (rows.key(row.run) !== null) throw exists(row.run, file)
-        const key = rows.insert(row)
-        write({ key, epoch: row.epoch, position: row.position }, first)
-      })
-    },
+        create(rows, write, row, first)
+      }),
     own,
-    isOwned(run) {
-      const key = tx.read(() => rows.key(run))
-      return key !== null && isHeld(lockPath(key, run))
-    },
+    isOwned,
     run: (run) => tx.read(() => rows.get(run)),
     runs: (filter = {}) => tx.read(() => rows.list(filter)),
     journal: (run, since, limit) => of(run, [], (key) => read.journal(key, since, limit)),
@@ -120,15 +76,27 @@ export function sqliteStore({ path, busyTimeoutMs = 5_000, synchronous = 'full' 
     requests: (run) => of(run, [], read.requests),
     close() {
       if (!db.open) return
-      for (const release of [...releases]) release()
-      try {
-        db.pragma('busy_timeout = 0')
-        db.pragma('wal_checkpoint(TRUNCATE)')
-      } catch {
-        // Nothing is lost: the next opener finds the log and folds it in.
-      }
+      releaseAll()
+      flush(db)
       db.close()
     },
+  }
+}
+
+/** The row may tell of the run as it is before its first commit, or after it. */
+function create(rows: RunRows, write: CommitWriter, row: RunRow, first: Parameters<Store['createRun']>[1]): void {
+  const position = first.journal.length === 0 ? row.position : first.journal[0]!.pos - 1
+  if (row.position !== position && row.position !== position + first.journal.length) throw gap(row.position, position)
+  write({ key: rows.insert({ ...row, position }), epoch: row.epoch, position }, first)
+}
+
+/** Folds the log into the file, if that needs no waiting. */
+function flush(db: Database): void {
+  try {
+    db.pragma('busy_timeout = 0')
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } catch {
+    // Nothing is lost: the next opener finds the log and folds it in.
   }
 }
 
@@ -146,24 +114,4 @@ function exists(run: string, file: string): UserError {
     fix: `troupe resume ${run}`,
     exit: 2,
   })
-}
-
-/** Who holds the run, as far as its row tells: the lock says only that somebody does. */
-function owned(row: RunRow, nowMs: number): UserError {
-  const host = row.owner === null ? null : row.owner.host === hostname() ? 'this host' : row.owner.host
-  const who = row.owner === null ? 'running in a process that has not said its name yet' : `running on ${host}, pid ${row.owner.pid}`
-  const lastCommitMs = Math.max(0, nowMs - row.clock.wallMs)
-  return new UserError('E_RUN_OWNED', `${who}, epoch ${row.epoch}, last commit ${ago(lastCommitMs)}`, {
-    where: `run ${row.run}`,
-    fix: `troupe logs ${row.run} -f   or: troupe cancel ${row.run}`,
-    exit: EXIT_STORE,
-    retryable: true,
-    details: { pid: row.owner?.pid ?? null, host: row.owner?.host ?? null, epoch: row.epoch, lastCommitMs },
-  })
-}
-
-function ago(ms: number): string {
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)}s ago`
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)}m ago`
-  return `${Math.floor(ms / 3_600_000)}h ago`
 }

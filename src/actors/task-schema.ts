@@ -1,0 +1,191 @@
+/**
+ * The task format of this version as a schema, and the documented keys that it does not act upon yet: those are refused by name, never ignored.
+ * Text becomes plain numbers on the way in: durations (`20m`, `1h30m`, `200ms`) milliseconds, counts (`200k`, `1.5M`) integers.
+ */
+import { z } from 'zod'
+import { PHASES } from '../machines/vocabulary.ts'
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
+const COUNT = /^(\d+(?:\.\d+)?)([kM]?)$/
+/** Longest duration: a year. */
+const DURATION_MS_MAX = 365 * 86_400_000
+/** Time of one check, where the task gives none. */
+const CHECK_MS = 600_000
+
+const expected = (what: string) => ({ error: `expected ${what}` })
+
+const durationFrom = (leastMs: number) =>
+  z
+    .string(expected('a duration with its unit, like 20m'))
+    .refine((text) => DURATION.test(text), expected('a duration with its unit, like 20m'))
+    .transform((text) =>
+      Math.round([...text.matchAll(/([\d.]+)(ms|s|m|h|d)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * UNITS_MS[unit!]!, 0)),
+    )
+    .refine((ms) => ms >= leastMs && ms <= DURATION_MS_MAX, expected(`a duration of ${leastMs === 0 ? 'at most 365d' : '1ms to 365d'}`))
+const duration = durationFrom(1)
+
+const count = z
+  .union([z.number(), z.string()], expected('a whole number, like 200k'))
+  .refine((value) => COUNT.test(String(value)), expected('a whole number, like 200k'))
+  .transform((value) => {
+    const [, digits, unit] = COUNT.exec(String(value)) ?? []
+    return Math.round(Number(digits) * (unit === 'k' ? 1_000 : unit === 'M' ? 1_000_000 : 1))
+  })
+  .refine((value) => value >= 1 && value <= Number.MAX_SAFE_INTEGER, expected('a whole number of at least 1'))
+
+const limit = (max: number) =>
+  z
+    .int(expected(`a whole number from 1 to ${max}`))
+    .min(1)
+    .max(max)
+const text = z.string(expected('text')).trim().min(1, expected('text'))
+const id = z.string(expected('an id')).regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, expected('an id: letters, digits, `_`, `-`, a letter first'))
+
+const replySchema = z
+  .strictObject({
+    agent: z.enum(['*', 'coder', 'reviewer', 'orchestrator']).default('*'),
+    item: id.optional(),
+    turn: limit(10_000).optional(),
+    match: text.refine(isPattern, expected('a regular expression')).optional(),
+    times: limit(10_000).optional(),
+    reply: z.json().optional(),
+    tool_calls: z.array(z.strictObject({ name: text, args: z.record(z.string(), z.json()).default({}) })).default([]),
+    tokens: z.strictObject({ input: z.int().min(0), output: z.int().min(0) }).optional(),
+    delay: durationFrom(0).optional(),
+    error: z
+      .strictObject({
+        code: z.string().regex(/^E_[A-Z_]+$/, expected('a code like E_PROVIDER_TIMEOUT')),
+        retry: z.enum(['never', 'backoff', 'after']).default('never'),
+      })
+      .optional(),
+  })
+  .refine(
+    (reply) => reply.error !== undefined || reply.reply !== undefined || reply.tool_calls.length > 0,
+    expected('reply, tool_calls or error'),
+  )
+  .refine(
+    (reply) => reply.error === undefined || (reply.reply === undefined && reply.tool_calls.length === 0),
+    expected('error alone, or reply and tool_calls'),
+  )
+  .transform(({ agent, item, turn, match, times, reply, tool_calls, tokens, delay, error }) => ({
+    agent,
+    item: item ?? null,
+    turn: turn ?? null,
+    match: match ?? null,
+    times: times ?? null,
+    reply: reply ?? null,
+    toolCalls: tool_calls,
+    tokens: tokens ?? null,
+    delayMs: delay ?? 0,
+    error: error ?? null,
+  }))
+
+function isPattern(source: string): boolean {
+  try {
+    new RegExp(source, 'u')
+    return true
+  } catch {
+    return false
+  }
+}
+
+const itemSchema = z.strictObject({
+  id,
+  description: text,
+  phase: z.enum(PHASES).default('implementation'),
+  priority: z.int(expected('a whole number from 0 to 9')).min(0).max(9).default(1),
+  needs: z.array(id).default([]),
+  files: z.array(text).default([]),
+})
+
+const checkSchema = z
+  .strictObject({ id, run: text, timeout: duration.default(CHECK_MS) })
+  .transform(({ id, run, timeout }) => ({ id, run, timeoutMs: timeout }))
+
+/** A task file, from its YAML as data. What is left out has its default. */
+export const taskSchema = z
+  .strictObject({
+    version: z.literal(1, expected('1, the only version there is')).default(1),
+    name: z
+      .string(expected('a name'))
+      .regex(/^[a-z][a-z0-9-]{0,63}$/, expected('a name: lower case letters, digits and `-`, a letter first'))
+      .optional(),
+    goal: text.optional(),
+    provider: z.literal('scripted').optional(),
+    input: z.record(z.string(), z.json(), expected('a map')).optional(),
+    workspace: z
+      .strictObject({
+        dir: text.default('.'),
+        mode: z.enum(['auto', 'worktree', 'copy']).default('auto'),
+        promote: z.enum(['gates', 'never']).default('gates'),
+      })
+      .prefault({}),
+    deadline: duration.optional(),
+    budget: z.strictObject({ max_tokens: count.optional() }).prefault({}),
+    agents: z
+      .strictObject({
+        coder: z.strictObject({ max_iterations: limit(1_000).default(30) }).prefault({}),
+        reviewer: z.strictObject({ max_rounds: limit(100).default(3) }).prefault({}),
+      })
+      .prefault({}),
+    supervision: z
+      .strictObject({
+        strategy: z.literal('one_for_one').default('one_for_one'),
+        intensity: z.int(expected('a whole number from 0 to 1000')).min(0).max(1_000).default(3),
+        period: duration.default(60_000),
+      })
+      .prefault({}),
+    gates: z
+      .strictObject({ level: z.enum(['strict', 'warn', 'off']).default('strict'), checks: z.array(checkSchema).default([]) })
+      .prefault({}),
+    work: z.array(itemSchema).min(1, expected('at least one work item, or no `work` at all')).max(200).optional(),
+    replies: z.array(replySchema).default([]),
+  })
+  .refine((task) => task.goal !== undefined || task.work !== undefined, expected('`goal` or `work`'))
+  .transform(({ name, goal, provider, input, workspace, deadline, budget, agents, supervision, gates, work, replies }) => ({
+    version: 1 as const,
+    name: name ?? null,
+    goal: goal ?? null,
+    provider: provider ?? null,
+    input: input ?? null,
+    workspace,
+    deadlineMs: deadline ?? null,
+    budget: { tokensMax: budget.max_tokens ?? null },
+    agents: { coder: { iterationsMax: agents.coder.max_iterations }, reviewer: { roundsMax: agents.reviewer.max_rounds } },
+    supervision: { strategy: supervision.strategy, intensity: supervision.intensity, periodMs: supervision.period },
+    gates,
+    work: work ?? null,
+    replies,
+  }))
+
+/** A task that was checked: plain JSON, so a run can keep it and go on without the file. Durations are milliseconds. */
+export type Task = z.infer<typeof taskSchema>
+
+/** Documented keys and values that this version does not act upon, by place. `*` stands for any place in a list. */
+const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
+  '': ['approvals', 'loops'],
+  budget: ['max_usd', 'max_turns', 'max_spawns'],
+  agents: ['executor', 'optimizer'],
+  'agents.coder': ['model', 'count', 'temperature', 'max_context_tokens', 'deadline', 'budget', 'tools', 'max_rounds'],
+  'agents.reviewer': ['model', 'count', 'temperature', 'max_context_tokens', 'max_iterations', 'deadline', 'budget', 'tools'],
+  supervision: ['restart', 'from', 'spawn', 'backoff'],
+  'gates.checks.*': ['needs', 'evidence'],
+  'work.*': ['done_when', 'deadline', 'agent', 'review', 'on_failure'],
+}
+const LATER_VALUES: Readonly<Record<string, readonly unknown[]>> = {
+  provider: ['ollama', 'anthropic', 'openai-compatible', 'replay'],
+  'workspace.promote': ['approval'],
+  'supervision.strategy': ['one_for_all', 'rest_for_one'],
+}
+
+const placeOf = (path: readonly PropertyKey[]): string => path.map((part) => (typeof part === 'number' ? '*' : String(part))).join('.')
+
+/** Is this a documented key that a later version acts upon? */
+export const isLaterKey = (path: readonly PropertyKey[], key: string): boolean => {
+  const place = placeOf(path)
+  return (LATER_KEYS[place] ?? []).includes(key) || (place === 'agents' && key === 'orchestrator')
+}
+
+/** Is this a documented value that a later version acts upon? */
+export const isLaterValue = (path: readonly PropertyKey[], value: unknown): boolean => (LATER_VALUES[placeOf(path)] ?? []).includes(value)

@@ -9,12 +9,13 @@ interface Entry {
   /** The same command may succeed later unchanged. */
   readonly retryable?: boolean
   /** What to do about it where the code came up in a run; `resumable` runs can go on. */
-  readonly fix?: (run: string, resumable: boolean) => string
+  readonly fix?: Fix
 }
+type Fix = (run: string, resumable: boolean) => string
 
-const show: Entry['fix'] = (run) => `troupe logs ${run}`
+const show: Fix = (run) => `troupe logs ${run}`
 const resumeOrAgain =
-  (before: string): Entry['fix'] =>
+  (before: string): Fix =>
   (run, resumable) =>
     resumable ? `${before}, then: troupe resume ${run}` : `${before}, and start the task again`
 
@@ -52,7 +53,10 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_PROVIDER_TIMEOUT: { exit: 5, retryable: true, fix: resumeOrAgain('wait') },
   E_PROVIDER_OUTPUT: { exit: 5, retryable: true, fix: resumeOrAgain('choose another model') },
   E_FALLBACK_EXHAUSTED: { exit: 5, retryable: true },
-  E_LIMIT_TOKENS: { exit: 6, fix: (run, on) => (on ? `troupe resume ${run} --max-tokens MORE` : 'raise --max-tokens, and start the task again') },
+  E_LIMIT_TOKENS: {
+    exit: 6,
+    fix: (run, on) => (on ? `troupe resume ${run} --max-tokens MORE` : 'raise --max-tokens, and start the task again'),
+  },
   E_LIMIT_COST: { exit: 6 },
   E_LIMIT_TIME: { exit: 6, fix: () => 'raise `deadline` in the task, or --timeout, and start it again' },
   E_LIMIT_TURNS: { exit: 6, fix: () => 'raise `max_iterations` of the agent in the task, and start it again' },

@@ -47,7 +47,7 @@ const replySchema = z
     agent: z.enum(['*', 'coder', 'reviewer', 'orchestrator']).default('*'),
     item: id.optional(),
     turn: limit(10_000).optional(),
-    match: text.refine(isPattern, expected('a regular expression')).optional(),
+    match: z.string().min(1).refine(isPattern, expected('a regular expression')).optional(),
     times: limit(10_000).optional(),
     reply: z.json().optional(),
     tool_calls: z.array(z.strictObject({ name: text, args: z.record(z.string(), z.json()).default({}) })).default([]),
@@ -166,7 +166,7 @@ export type Task = z.infer<typeof taskSchema>
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['approvals', 'loops'],
   budget: ['max_usd', 'max_turns', 'max_spawns'],
-  agents: ['executor', 'optimizer'],
+  agents: ['orchestrator', 'executor', 'optimizer'],
   'agents.coder': ['model', 'count', 'temperature', 'max_context_tokens', 'deadline', 'budget', 'tools', 'max_rounds'],
   'agents.reviewer': ['model', 'count', 'temperature', 'max_context_tokens', 'max_iterations', 'deadline', 'budget', 'tools'],
   supervision: ['restart', 'from', 'spawn', 'backoff'],
@@ -182,10 +182,26 @@ const LATER_VALUES: Readonly<Record<string, readonly unknown[]>> = {
 const placeOf = (path: readonly PropertyKey[]): string => path.map((part) => (typeof part === 'number' ? '*' : String(part))).join('.')
 
 /** Is this a documented key that a later version acts upon? */
-export const isLaterKey = (path: readonly PropertyKey[], key: string): boolean => {
-  const place = placeOf(path)
-  return (LATER_KEYS[place] ?? []).includes(key) || (place === 'agents' && key === 'orchestrator')
-}
+export const isLaterKey = (path: readonly PropertyKey[], key: string): boolean => (LATER_KEYS[placeOf(path)] ?? []).includes(key)
 
 /** Is this a documented value that a later version acts upon? */
 export const isLaterValue = (path: readonly PropertyKey[], value: unknown): boolean => (LATER_VALUES[placeOf(path)] ?? []).includes(value)
+
+/** The keys that the format has at a place of the file; empty where it has none of its own. */
+export function keysAt(path: readonly PropertyKey[]): readonly string[] {
+  let schema = inner(taskSchema)
+  for (const part of path) {
+    const def = schema.def as { shape?: Record<string, z.ZodType>; element?: z.ZodType }
+    const next = typeof part === 'number' ? def.element : def.shape?.[String(part)]
+    if (next === undefined) return []
+    schema = inner(next)
+  }
+  return Object.keys((schema.def as { shape?: object }).shape ?? {})
+}
+
+/** The schema behind defaults, options and transformations. */
+function inner(schema: z.ZodType): z.ZodType {
+  const def = schema.def as { type: string; in?: z.ZodType; innerType?: z.ZodType }
+  const next = def.type === 'pipe' ? def.in : def.innerType
+  return next === undefined ? schema : inner(next)
+}

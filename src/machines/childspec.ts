@@ -44,12 +44,13 @@ export interface SupervisorFlags {
 
 const ID = z.string({ error: 'must be a text' }).regex(/^[A-Za-z0-9_-]+$/, { error: 'must be made of A-Z, a-z, 0-9, _ and -' })
 const NAME = z.string({ error: 'must be a text' }).min(1, { error: 'must not be empty' })
+const TIME = { error: `must be 'brutal' or whole milliseconds from 0` }
+const COUNT = { error: 'must be a whole number from 0' }
+const PERIOD = { error: 'must be a number of milliseconds above 0' }
 const COMMON = {
   id: ID,
   restart: z.enum(['permanent', 'transient', 'temporary'], { error: 'must be permanent, transient or temporary' }).default('permanent'),
-  shutdownMs: z
-    .union([z.literal('brutal'), z.int().min(0).max(SUPERVISOR_SHUTDOWN_MS)], { error: `must be 'brutal' or whole milliseconds from 0` })
-    .optional(),
+  shutdownMs: z.union([z.literal('brutal'), z.int(TIME).min(0, TIME).max(SUPERVISOR_SHUTDOWN_MS, TIME)], TIME).optional(),
   significant: z.boolean({ error: 'must be true or false' }).default(false),
 }
 const CHILD = z.strictObject({
@@ -64,11 +65,8 @@ const CHILD = z.strictObject({
 const SUPERVISOR = z.strictObject({
   ...COMMON,
   strategy: z.enum(['one_for_one'], { error: 'must be one_for_one' }).default('one_for_one'),
-  intensity: z.int({ error: 'must be a whole number from 0' }).min(0, { error: 'must be a whole number from 0' }).default(1),
-  periodMs: z
-    .number({ error: 'must be a number of milliseconds above 0' })
-    .positive({ error: 'must be a number of milliseconds above 0' })
-    .default(5000),
+  intensity: z.int(COUNT).min(0, COUNT).default(1),
+  periodMs: z.number(PERIOD).positive(PERIOD).default(5000),
   autoShutdown: z
     .enum(['never', 'any_significant', 'all_significant'], { error: 'must be never, any_significant or all_significant' })
     .default('never'),
@@ -154,8 +152,7 @@ export function isRestarted(restart: Restart, reason: ExitReason): boolean {
 
 /** The order that starts a child. A child without an input of its own gets the tree's; a supervisor below gets its spec and the tree's. */
 export function cellStart(child: Child, treeInput: Json | undefined): CellStart {
-  const input =
-    child.supervises === undefined ? (child.input ?? treeInput) : { spec: child.supervises as unknown as Json, input: treeInput }
+  const input = child.supervises === undefined ? own : { spec: child.supervises as unknown as Json, input: treeInput }
   const { id, src, readyTag, restart } = child
   return { id, src, restart, ...(input === undefined ? {} : { input }), ...(readyTag === undefined ? {} : { readyTag }) }
 }

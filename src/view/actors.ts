@@ -1,7 +1,7 @@
 /**
  * The actors of a run, read off its journal: who lived, how often, and how it ended. Works for live and for finished runs alike.
  *
- *   frames --seeFrame--> Seen by address --linesUp--> the tree in the order of birth
+ *   actor.started -> actor.crashed -> actor.restarted -> ... -> actor.stopped      one Seen per address, whatever its lives
  */
 import { SUPERVISOR_MACHINE } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
@@ -53,25 +53,30 @@ export function nameOf({ address, incarnation }: Pick<Seen, 'address' | 'incarna
 function see(cast: Map<string, Seen>, frame: Frame): void {
   if (frame.type === 'work.assigned') assign(cast, frame)
   if (frame.path === null) return
-  const at = Date.parse(frame.at)
   const known = cast.get(frame.path)
-  const change = (more: Partial<Seen>): void => {
-    if (known !== undefined) cast.set(known.address, { ...known, ...more })
+  if (frame.type === 'actor.started') {
+    cast.set(frame.path, started(frame, known))
+    return
   }
+  const change = known === undefined ? null : changeOf(frame, known)
+  if (known !== undefined && change !== null) cast.set(known.address, { ...known, ...change })
+}
+
+function changeOf(frame: Frame, known: Seen): Partial<Seen> | null {
+  const endedAt = Date.parse(frame.at)
   switch (frame.type) {
-    case 'actor.started':
-      cast.set(frame.path, started(frame, at, known))
-      return
     case 'actor.restarted':
-      return change({ incarnation: frame.inc ?? 1, restarts: (known?.restarts ?? 0) + 1, end: null, endedAt: null })
+      return { incarnation: frame.inc ?? 1, restarts: known.restarts + 1, end: null, endedAt: null }
     case 'actor.crashed':
-      return change({ crash: String(frame.data['code'] ?? 'E_DEFECT'), end: 'crashed', endedAt: at })
+      return { crash: String(frame.data['code'] ?? 'E_DEFECT'), end: 'crashed', endedAt }
     case 'actor.stopped':
-      return change({ end: endOf(frame), endedAt: at })
+      return { end: endOf(frame), endedAt }
+    default:
+      return null
   }
 }
 
-function started(frame: Frame, at: number, known: Seen | undefined): Seen {
+function started(frame: Frame, known: Seen | undefined): Seen {
   const parent = frame.data['parent']
   return {
     address: frame.path!,
@@ -81,7 +86,7 @@ function started(frame: Frame, at: number, known: Seen | undefined): Seen {
     restarts: known?.restarts ?? 0,
     crash: known?.crash ?? null,
     end: null,
-    startedAt: known?.startedAt ?? at,
+    startedAt: known?.startedAt ?? Date.parse(frame.at),
     endedAt: null,
     items: known?.items ?? [],
   }

@@ -110,7 +110,8 @@ function quoted(text: string): string {
 }
 
 function toneOf({ type, data }: Frame): Tone | null {
-  if (/\.(crashed|failed|gave_up|buried|rejected|refused)$/.test(type) || (type === 'run.finished' && data['status'] !== 'succeeded')) return 'bad'
+  if (/\.(crashed|failed|gave_up|buried|rejected|refused)$/.test(type) || (type === 'run.finished' && data['status'] !== 'succeeded'))
+    return 'bad'
   if (/\.(restarted|parked|suspended|interrupted|limited|reached|scheduled|detected|requested)$/.test(type)) return 'attention'
   return /\.(finished|passed|promoted|granted)$/.test(type) ? 'good' : null
 }

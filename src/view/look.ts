@@ -20,16 +20,7 @@ export interface Look {
 export const PLAIN: Look = { ascii: false, utc: true, width: null, paint: (_tone, text) => text }
 
 /** How a run stands, as people see it. `crashed` is read off a running run that nobody owns. */
-export type Standing =
-  | 'running'
-  | 'succeeded'
-  | 'failed'
-  | 'suspended'
-  | 'limited'
-  | 'interrupted'
-  | 'crashed'
-  | 'quarantined'
-  | 'canceled'
+export type Standing = 'running' | 'succeeded' | 'failed' | 'suspended' | 'limited' | 'interrupted' | 'crashed' | 'quarantined' | 'canceled'
 
 /** How an actor stands. */
 export type Acting = 'working' | 'waiting' | 'restarting' | 'done' | 'crashed' | 'stopped' | 'in_doubt'

@@ -57,7 +57,10 @@ function leadColumns({ guides, mark, name }: Line): number {
 function drawn(line: Line, lead: number, widths: readonly number[], look: Look, right: readonly number[]): string {
   const start = `${look.paint('dim', line.guides)}${line.mark}${line.name}${' '.repeat(Math.max(0, lead - leadColumns(line)))}`
   const shown = widths.map((width, at) => (width === 0 ? null : pad(line.columns[at] ?? '', width, right.includes(at) ? 'start' : 'end')))
-  const rest = shown.filter((column) => column !== null).join(GAP).trimEnd()
+  const rest = shown
+    .filter((column) => column !== null)
+    .join(GAP)
+    .trimEnd()
   const room = look.width === null ? null : Math.max(8, look.width - lead - 2)
   return `${start}  ${cutEnd(rest, room, look.ascii ? '...' : '…')}`.trimEnd()
 }

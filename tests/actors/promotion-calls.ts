@@ -1,5 +1,5 @@
 /** The file calls of a promotion, counted: before each one the test may end the world. Calls on open files count too. */
-import { type FileCalls, FILES } from '../../src/actors/workspaces/replace.ts'
+import { FILES, type FileCalls } from '../../src/actors/workspaces/replace.ts'
 
 /** Calls `before` with the number of the call (from 1), its name and its arguments. A throw there is the end: no later call happens either. */
 export function counting(before: (count: number, name: string, args: readonly unknown[]) => void): FileCalls {

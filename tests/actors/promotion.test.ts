@@ -34,7 +34,10 @@ const CHANGE: Tree = {
 }
 
 /** A repository, its staged change and the plan for it. */
-async function prepared(before: Tree = BEFORE, change: Tree = CHANGE): Promise<{ workspace: Workspace; plan: PromotionPlan; after: unknown }> {
+async function prepared(
+  before: Tree = BEFORE,
+  change: Tree = CHANGE,
+): Promise<{ workspace: Workspace; plan: PromotionPlan; after: unknown }> {
   const workspace = await openWorkspace({ source: repository(before), root: folder(), run: 'r1', mode: 'auto' })
   put(workspace.dir, change)
   if (change === CHANGE) put(workspace.dir, { 'was-dir': 'now a file' })
@@ -197,12 +200,23 @@ test('an abort stops between two files, and the rest can be brought later', asyn
   expect(see(plan.target)).toEqual(after)
 })
 
-test.each(['../x', '/etc/x', 'a/../../x', './x', 'a//x', '.git/hooks/x', 'sub/.GIT/config', ''])('a plan with the path "%s" is refused', async (path) => {
-  const { plan } = await prepared({ a: '1' }, { a: '2' })
-  const evil = { path, mode: '100755', modeBefore: null, before: null, after: sha256('x'), content: pack(Buffer.from('x')), was: null } as const
-  await expect(promote({ ...plan, files: [...plan.files, evil] })).rejects.toMatchObject({ code: 'E_WRITE_REFUSED' })
-  expect(see(plan.target)).toEqual({ a: '1' })
-})
+test.each(['../x', '/etc/x', 'a/../../x', './x', 'a//x', '.git/hooks/x', 'sub/.GIT/config', ''])(
+  'a plan with the path "%s" is refused',
+  async (path) => {
+    const { plan } = await prepared({ a: '1' }, { a: '2' })
+    const evil = {
+      path,
+      mode: '100755',
+      modeBefore: null,
+      before: null,
+      after: sha256('x'),
+      content: pack(Buffer.from('x')),
+      was: null,
+    } as const
+    await expect(promote({ ...plan, files: [...plan.files, evil] })).rejects.toMatchObject({ code: 'E_WRITE_REFUSED' })
+    expect(see(plan.target)).toEqual({ a: '1' })
+  },
+)
 
 test('a folder on the way that became a link is not walked through, for writing or deleting', async () => {
   const { plan } = await prepared({ 'd/keep': '1', 'd/gone': '1', 'd/e/gone': '1' }, { 'd/keep': '2', 'd/gone': null, 'd/e/gone': null })

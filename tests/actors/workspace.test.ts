@@ -9,7 +9,14 @@ import { sha256 } from '../../src/actors/workspaces/content.ts'
 import { changesBetween, treeHash } from '../../src/actors/workspaces/manifest.ts'
 import { folder, git, put, repository, see, waitUntil } from './workspace-fixture.ts'
 
-const FILES = { 'README.md': 'hello\n', 'src/a.ts': 'a\r\n', 'src/b.ts': 'b', 'bin/run': '+x #!/bin/sh\n', link: '->README.md', '.gitignore': '*.log\n' }
+const FILES = {
+  'README.md': 'hello\n',
+  'src/a.ts': 'a\r\n',
+  'src/b.ts': 'b',
+  'bin/run': '+x #!/bin/sh\n',
+  link: '->README.md',
+  '.gitignore': '*.log\n',
+}
 
 /** A repository in which the user is in the middle of something. */
 function messyRepository(): string {

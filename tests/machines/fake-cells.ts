@@ -7,9 +7,9 @@
  * An order that no engine could carry out (starting a running cell, stopping a dead one, ending above a living child) throws.
  */
 import { initialTransition, type SnapshotFrom, transition } from 'xstate'
+import type { Json } from '../../src/json.ts'
 import { EXIT_KEY, type SupervisorInbox } from '../../src/machines/supervised.ts'
 import { supervisor } from '../../src/machines/supervisor.ts'
-import type { Json } from '../../src/json.ts'
 import { type ExitReason, type ReservedAction, SUPERVISOR_MACHINE, type SupervisorEvent } from '../../src/protocol.ts'
 
 type State = SnapshotFrom<typeof supervisor>
@@ -156,7 +156,7 @@ export class FakeCells {
 
   #take(cell: Cell, [state, actions]: readonly [State, readonly { type: string; params?: unknown }[]]): void {
     cell.state = state
-    if (state.status === 'error') return this.#end(cell, { kind: 'error', error: state.error as never })
+    if (state.status === 'error') this.#end(cell, { kind: 'error', error: state.error as never })
     for (const action of actions) {
       if (action.type === 'xstate.emit') this.emitted.push((action.params as { event: Json }).event)
       else this.#perform(cell, action as Order)
@@ -172,13 +172,16 @@ export class FakeCells {
       case 'cell.start':
       case 'cell.restart':
         this.log.push(order.type === 'cell.start' ? `start ${order.params.id}` : `restart ${order.params.id} ${order.params.count}`)
-        return this.#begin(address, order.params.id, by.address, order.params.src, order.params.input)
+        this.#begin(address, order.params.id, by.address, order.params.src, order.params.input)
+        break
       case 'cell.stop':
         this.log.push(`stop ${order.params.id} ${order.params.shutdownMs}`)
-        return this.#askToStop(this.#asked(address), order.params.shutdownMs)
+        this.#askToStop(this.#asked(address), order.params.shutdownMs)
+        break
       case 'cell.kill':
         this.log.push(`kill ${order.params.id}`)
-        return this.#end(this.#asked(address), KILLED)
+        this.#kill(this.#asked(address))
+        break
       case 'cell.delete':
         this.log.push(`delete ${order.params.id}`)
         if (this.isLiving(address)) throw new Error(`${address} was deleted while it lived`)
@@ -189,16 +192,24 @@ export class FakeCells {
   #begin(address: string, id: string, parent: string | null, src: string, input: unknown): void {
     const before = this.#cells.get(address)
     if (before !== undefined && before.status !== 'ended') throw new Error(`${address} was started while it lived`)
-    const cell: Cell = { address, id, parent, incarnation: (before?.incarnation ?? 0) + 1, status: 'starting', stopAsked: false, state: null }
+    const cell: Cell = {
+      address,
+      id,
+      parent,
+      incarnation: (before?.incarnation ?? 0) + 1,
+      status: 'starting',
+      stopAsked: false,
+      state: null,
+    }
     this.#cells.delete(address)
     this.#cells.set(address, cell)
-    if (src === SUPERVISOR_MACHINE) return this.#take(cell, initialTransition(supervisor, input as never))
-    this.#answer(cell, this.#workerOf(cell).start ?? 'run')
+    if (src === SUPERVISOR_MACHINE) this.#take(cell, initialTransition(supervisor, input as never))
+    else this.#answer(cell, this.#workerOf(cell).start ?? 'run')
   }
 
   #answer(cell: Cell, start: Start): void {
-    if (start === 'hang') return
-    if (start === 'fail') return this.#end(cell, FAILED_START)
+    if (start === 'fail') this.#end(cell, FAILED_START)
+    if (start === 'fail' || start === 'hang') return
     this.#started(cell, start === 'decline')
     if (start === 'decline') cell.status = 'ended'
     else if (start !== 'run') this.#end(cell, start)
@@ -210,27 +221,36 @@ export class FakeCells {
     this.#tell(cell, { type: 'cell.started', id: cell.id, incarnation: cell.incarnation, now: this.now, declined })
   }
 
-  #askToStop(cell: Cell, shutdownMs: number): void {
+  #kill(cell: Cell | null): void {
+    if (cell !== null) this.#end(cell, KILLED)
+  }
+
+  #askToStop(cell: Cell | null, shutdownMs: number): void {
+    if (cell === null) return
     if (cell.state !== null) {
-      if (!cell.state.can({ type: 'shutdown' })) throw new Error(`${cell.address} does not take shutdown in ${JSON.stringify(cell.state.value)}`)
+      if (!cell.state.can({ type: 'shutdown' }))
+        throw new Error(`${cell.address} does not take shutdown in ${JSON.stringify(cell.state.value)}`)
       this.#mail.push({ to: cell, event: { type: 'shutdown' } })
-      return this.#after(shutdownMs, () => cell.status !== 'ended' && this.#end(cell, KILLED))
+      this.#endAfter(shutdownMs, cell, KILLED)
+      return
     }
     const { cleanUpMs = 0, onStop = ORDERED } = this.#workerOf(cell)
-    if (cleanUpMs === 0) return this.#end(cell, onStop)
-    const [ms, reason] = cleanUpMs <= shutdownMs ? [cleanUpMs, onStop] : [shutdownMs, KILLED]
-    this.#after(ms, () => cell.status !== 'ended' && this.#end(cell, reason))
+    if (cleanUpMs === 0) this.#end(cell, onStop)
+    else if (cleanUpMs <= shutdownMs) this.#endAfter(cleanUpMs, cell, onStop)
+    else this.#endAfter(shutdownMs, cell, KILLED)
   }
 
   #end(cell: Cell, reason: ExitReason): void {
     const failed = cell.status === 'starting'
     cell.status = 'ended'
     for (const other of this.#cells.values()) {
-      if (other.parent !== cell.address || other.status === 'ended') continue
+      if (!other.address.startsWith(`${cell.address}/`) || other.status === 'ended') continue
       if (reason.kind !== 'killed') throw new Error(`${cell.address} ended (${reason.kind}) above ${other.address}, which lives`)
       other.status = 'ended'
     }
-    this.log.push(`${failed ? 'failed' : 'exited'} ${cell.id}#${cell.incarnation} ${reason.kind === 'shutdown' ? reason.detail : reason.kind}`)
+    this.log.push(
+      `${failed ? 'failed' : 'exited'} ${cell.id}#${cell.incarnation} ${reason.kind === 'shutdown' ? reason.detail : reason.kind}`,
+    )
     if (cell.parent === null) this.exit = reason
     const type = failed ? 'cell.start_failed' : 'cell.exited'
     this.#tell(cell, { type, id: cell.id, incarnation: cell.incarnation, now: this.now, reason })
@@ -241,21 +261,25 @@ export class FakeCells {
     if (parent !== undefined && parent.status !== 'ended') this.#mail.push({ to: parent, event })
   }
 
-  #asked(address: string): Cell {
+  /** The cell that is to stop; null where it has ended by itself and that is on its way: the order has crossed the news, which is its answer. */
+  #asked(address: string): Cell | null {
     const cell = this.#at(address)
     if (cell.stopAsked) throw new Error(`${address}#${cell.incarnation} was asked to stop twice`)
     cell.stopAsked = true
     if (cell.status !== 'ended') return cell
-    // It has ended by itself and that was told: the order crossed the news, and the news is its answer.
-    if (!this.#mail.some(({ event }) => 'id' in event && event.id === cell.id)) throw new Error(`${address} was asked to stop after its end`)
-    return { ...cell, parent: null, address: '', status: 'ended' }
+    if (!this.#mail.some(({ event }) => 'id' in event && event.id === cell.id))
+      throw new Error(`${address} was asked to stop after its end`)
+    return null
   }
 
   #workerOf(cell: Cell): Worker {
     return this.workers[cell.address] ?? this.workers[cell.id] ?? {}
   }
 
-  #after(ms: number, run: () => void): void {
+  #endAfter(ms: number, cell: Cell, reason: ExitReason): void {
+    const run = () => {
+      if (cell.status !== 'ended') this.#end(cell, reason)
+    }
     this.#timers.push({ at: this.now + ms, run })
   }
 

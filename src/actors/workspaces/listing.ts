@@ -1,6 +1,6 @@
 /**
  * Which files of a folder count. With git: tracked and untracked files that are not ignored, as the user sees them. Without: all but a short list of
- * things that tools leave behind. Never `.git`, never `node_modules`, never a path that runs through a symbolic link, never a nested repository.
+ * things that tools leave behind. Never `.git`, `node_modules` or our temporary files, never a path that runs through a symbolic link, never a nested repository.
  * Names that are no valid UTF-8 are left out, and so left alone.
  */
 import { lstat, readdir } from 'node:fs/promises'
@@ -49,9 +49,12 @@ export async function listPaths(dir: string, options: ListOptions = {}): Promise
   return sound
 }
 
+/** Left by a write that a crash cut off; nobody's file. */
+const TEMPORARY = /(?:^|\/)\.troupe-[0-9a-f]{16}\.tmp$/
+
 function counts(path: string, without: string | undefined): boolean {
   if (without !== undefined && (path === without || path.startsWith(`${without}/`))) return false
-  return !path.endsWith('/') && !path.split('/').some((part) => NEVER.has(part.toLowerCase()))
+  return !path.endsWith('/') && !TEMPORARY.test(path) && !path.split('/').some((part) => NEVER.has(part.toLowerCase()))
 }
 
 async function listByGit(dir: string, signal: AbortSignal | undefined): Promise<string[]> {

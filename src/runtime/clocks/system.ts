@@ -1,4 +1,5 @@
-/** The machine's own clocks and timers. */
+/** The machine's own clocks, timers and random numbers. */
+import { ulid } from 'ulid'
 import type { Clock } from '../clock.ts'
 
 export const systemClock: Clock = {
@@ -13,3 +14,6 @@ export const systemClock: Clock = {
   },
   random: () => Math.random(),
 }
+
+/** A run id: a ULID, which sorts by time. */
+export const newRunId = (wallMs: number): string => ulid(wallMs)

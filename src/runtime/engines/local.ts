@@ -1,11 +1,10 @@
 /** The embedded default: one process, a {@link Store}, many steps grouped into one turn and one commit. */
 import { hostname } from 'node:os'
-import { ulid } from 'ulid'
 import { UserError } from '../../errors.ts'
 import { assertJson, type Json } from '../../json.ts'
 import { SUPERVISOR_MACHINE, type TreeSpec } from '../../protocol.ts'
 import { type Clock, RunClock } from '../clock.ts'
-import { systemClock } from '../clocks/system.ts'
+import { newRunId, systemClock } from '../clocks/system.ts'
 import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
 import { investigate, verifyJournal } from './local/recovery.ts'
@@ -25,7 +24,7 @@ const FINAL = ['succeeded', 'failed', 'canceled']
 export function localEngine(options: LocalEngineOptions): Engine {
   const { store } = options
   const clock = options.clock ?? systemClock
-  const newId = options.newId ?? (() => ulid(clock.wallMs()))
+  const newId = options.newId ?? (() => newRunId(clock.wallMs()))
   const startedAt = clock.wallMs()
   const owner = () => ({ pid: process.pid, host: hostname(), startedAt })
 

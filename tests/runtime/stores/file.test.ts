@@ -15,6 +15,9 @@ import { commit, entries, folder, OWNER, openStore, ownedRun, RUN, runRow, throw
 
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
 const sha = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
+function execute(path: string, sql: string): void {
+  new Database(path).exec(sql).close()
+}
 /** What lies in a folder, with the content of each file. */
 const listing = (path: string) =>
   readdirSync(path)
@@ -74,13 +77,10 @@ test('several processes may make one store at the same time', async () => {
 })
 
 test.each([
-  ['a text file', (path: string) => writeFileSync(path, 'hello, this is no database\n'.repeat(100))],
-  ['a very short text file', (path: string) => writeFileSync(path, 'x')],
-  [
-    'a database of another program',
-    (path: string) => void new Database(path).exec('PRAGMA application_id = 7; CREATE TABLE t (a)').close(),
-  ],
-  ['a database of nobody', (path: string) => void new Database(path).exec('CREATE TABLE t (a)').close()],
+  ['a text file', (path: string): void => writeFileSync(path, 'hello, this is no database\n'.repeat(100))],
+  ['a very short text file', (path: string): void => writeFileSync(path, 'x')],
+  ['a database of another program', (path: string): void => execute(path, 'PRAGMA application_id = 7; CREATE TABLE t (a)')],
+  ['a database of nobody', (path: string): void => execute(path, 'CREATE TABLE t (a)')],
   ['a folder', (path: string) => mkdirSync(path)],
   ['a special file', (path: string) => execFileSync('mkfifo', [path])],
 ] as const)('STO-57: %s is refused in one sentence and stays as it is', (_, make) => {
@@ -124,7 +124,7 @@ test('STO-57: a store on a read-only file system is refused and stays as it is',
 test('STO-57: a store of a newer troupe is refused and stays as it is', () => {
   const { store } = ownedRun(join(folder(), 'troupe.db'))
   store.close()
-  new Database(store.path).exec('PRAGMA user_version = 99').close()
+  execute(store.path, 'PRAGMA user_version = 99')
   const before = listing(dirname(store.path))
   const refused = thrown(() => sqliteStore({ path: store.path }))
   expect(refused).toMatchObject({ name: 'UserError', code: 'E_STORE_NEWER', exit: 10 })

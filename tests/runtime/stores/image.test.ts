@@ -1,39 +1,9 @@
 /** What a tree is rebuilt from: current versions of cells, snapshots and effects, open envelopes, timers and asks, threads and requests. */
-import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
-import type { Commit, RunRow } from '../../../src/runtime/store.ts'
-import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
-import {
-  ask,
-  cell,
-  commit,
-  effect,
-  entries,
-  envelope,
-  folder,
-  OWNER,
-  openStore,
-  ownedRun,
-  RUN,
-  runRow,
-  snapshot,
-  thrown,
-  timer,
-} from './samples.ts'
+import type { RunRow } from '../../../src/runtime/store.ts'
+import { ask, cell, effect, entries, envelope, OWNER, openStore, RUN, runRow, snapshot, steps, timer } from './samples.ts'
 
-/** A store with one run, and a function that commits one journal entry and what is given, and returns its position. */
-function steps(path = join(folder(), 'troupe.db')) {
-  const { store, owned } = ownedRun(path)
-  let [position, hash] = [0, '']
-  const step = (more: (at: number) => Partial<Commit>): number => {
-    const [entry] = entries(1, position, hash)
-    owned.commit(commit({ expectedPosition: position, journal: [entry!], ...more(position + 1) }))
-    hash = entry!.hash
-    return ++position
-  }
-  return { store, step, path }
-}
 const snap = (text: string, born: number, address = '/team', incarnation = 1) => ({ address, incarnation, snapshot: snapshot(text), born })
 
 test('everything that a commit names is in the image, and the same after a reopening', () => {
@@ -79,15 +49,6 @@ test('everything that a commit names is in the image, and the same after a reope
   expect(store.image(RUN)).toEqual(expected)
   store.close()
   expect(openStore(path).image(RUN)).toEqual(expected)
-})
-
-test('changes of the run row touch what they name, and null is a change', () => {
-  const { store, step } = steps()
-  step(() => ({ run_: { reason: { code: 'E_X', message: 'x' }, endedAt: 7, output: 3 } }))
-  step(() => ({ run_: { status: 'failed' } }))
-  expect(store.run(RUN)).toMatchObject({ status: 'failed', reason: { code: 'E_X', message: 'x' }, endedAt: 7, output: 3, owner: OWNER })
-  step(() => ({ run_: { reason: null, endedAt: null, output: null, owner: null } }))
-  expect(store.run(RUN)).toMatchObject({ status: 'failed', reason: null, endedAt: null, output: null, owner: null })
 })
 
 test('an address shows its newest life, whichever of its rows was written last', () => {
@@ -263,63 +224,4 @@ test('threads grow at their end and are read from any place', () => {
   expect(store.thread(RUN, 'a', 3)).toEqual([4, 5])
   expect(store.thread(RUN, 'a', 5)).toEqual([])
   expect(store.thread(RUN, 'b')).toEqual(['b'])
-})
-
-test('requests of other processes wait in order until a commit takes them', () => {
-  const { store, step } = steps()
-  const other = openStore(store.path)
-  other.createRun(runRow('other'), commit())
-  const numbers = [other.request(RUN, 'send', { to: '/team' }), other.request('other', 'cancel', null), other.request(RUN, 'settle', [1])]
-  expect(store.requests(RUN)).toEqual([
-    { request: numbers[0], kind: 'send', data: { to: '/team' } },
-    { request: numbers[2], kind: 'settle', data: [1] },
-  ])
-  step(() => ({ requestsDone: [numbers[0]!, numbers[1]!] }))
-  expect(store.requests(RUN)).toEqual([{ request: numbers[2], kind: 'settle', data: [1] }])
-  expect(store.requests('other')).toEqual([{ request: numbers[1], kind: 'cancel', data: null }])
-})
-
-test('runs are listed newest first, by project and status', () => {
-  const store = openStore(join(folder(), 'troupe.db'))
-  const ids = ['01A', '01C', '01B', '01D']
-  const rows = ids.map((id, n) => runRow(id, { project: n < 3 ? '/p' : null, status: n % 2 === 0 ? 'running' : 'failed' }))
-  for (const row of rows) store.createRun(row, commit({ clock: row.clock }))
-  const listed = (filter?: Parameters<typeof store.runs>[0]) => store.runs(filter).map((row) => row.run)
-  expect(listed()).toEqual(['01D', '01C', '01B', '01A'])
-  expect(listed({ project: '/p' })).toEqual(['01C', '01B', '01A'])
-  expect(listed({ status: ['failed', 'limited'] })).toEqual(['01D', '01C'])
-  expect(listed({ project: '/p', status: ['running'], limit: 1 })).toEqual(['01B'])
-  expect(listed({ status: [] })).toEqual([])
-  expect(store.runs({ limit: 1 })).toEqual([rows[3]])
-})
-
-test('a run is created once, with its first rows or not at all', () => {
-  const store = openStore(join(folder(), 'troupe.db'))
-  const first = commit({ journal: entries(2), cells: [cell('/team')], threadAppends: [{ thread: 't', items: ['1'], born: 1 }] })
-  store.createRun(runRow(), first)
-  const image = store.image(RUN)
-  expect(image).toMatchObject({ run: { position: 2, hash: entries(2)[1]!.hash, epoch: 0, clock: first.clock }, cells: [cell('/team')] })
-  expect(thrown(() => store.createRun(runRow(), first))).toMatchObject({ name: 'UserError', code: 'E_RUN_EXISTS' })
-  expect(store.image(RUN)).toEqual(image)
-  expect(thrown(() => store.createRun(runRow('half'), commit({ journal: [...entries(1), ...entries(1)] }))).code).toBe('E_JOURNAL_GAP')
-  expect(store.run('half')).toBeNull()
-  const after = runRow('after', { position: 2, hash: entries(2)[1]!.hash, clock: first.clock })
-  store.createRun(after, first)
-  expect([store.run('after'), store.journal('after', 0)]).toEqual([after, entries(2)])
-  expect(thrown(() => store.createRun(runRow('wrong', { position: 5 }), first)).code).toBe('E_JOURNAL_GAP')
-  expect(store.run('wrong')).toBeNull()
-  expect(thrown(() => store.createRun(runRow('../evil'), first))).toMatchObject({ name: 'Defect', code: 'E_RUN_ID' })
-  expect(thrown(() => store.createRun(runRow('x', { meta: { when: new Date(0) } as never }), first)).code).toBe('E_NOT_JSON')
-})
-
-test('a store in memory does all of it, and two of them do not meet', () => {
-  const [one, two] = [sqliteStore({ path: ':memory:' }), sqliteStore({ path: ':memory:' })]
-  for (const store of [one, two]) store.createRun(runRow(), commit({ journal: entries(1) }))
-  const owned = one.own(RUN, OWNER)
-  expect([one.isOwned(RUN), two.isOwned(RUN)]).toEqual([true, false])
-  expect(thrown(() => one.own(RUN, OWNER)).code).toBe('E_RUN_OWNED')
-  owned.commit(commit({ expectedPosition: 1, cells: [cell('/team')] }))
-  expect([one.image(RUN).cells.length, two.image(RUN).cells.length]).toEqual([1, 0])
-  one.close()
-  two.close()
 })

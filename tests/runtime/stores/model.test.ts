@@ -70,7 +70,8 @@ const address = fc.constantFrom(...addresses)
 const status = fc.constantFrom('starting' as const, 'active' as const, 'ended' as const, 'gone' as const)
 const life = fc.integer({ min: 1, max: 3 })
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { maxLength: 3 })
-const json = fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<never>
+/** What `assertJson` lets in: JSON text has a -0 that JSON does not give back. */
+const json = fc.json({ maxDepth: 2 }).map((text) => JSON.parse(JSON.stringify(JSON.parse(text))) as never)
 const number = fc.integer({ min: 1, max: 12 })
 
 /** One commit before it is given numbers: what is new gets them in order, what is done names any that was given. */

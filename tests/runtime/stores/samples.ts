@@ -206,3 +206,16 @@ export function thrown(call: () => unknown): {
   }
   throw new Error('it did not throw')
 }
+
+/** A store with one run, and a function that commits one journal entry and what is given, and returns its position. */
+export function steps(path = join(folder(), 'troupe.db')) {
+  const { store, owned } = ownedRun(path)
+  let [position, hash] = [0, '']
+  const step = (more: (at: number) => Partial<Commit>): number => {
+    const [entry] = entries(1, position, hash)
+    owned.commit(commit({ expectedPosition: position, journal: [entry!], ...more(position + 1) }))
+    hash = entry!.hash
+    return ++position
+  }
+  return { store, step, path }
+}

@@ -45,7 +45,6 @@ export function ownership({ db, file, busyTimeoutMs, tx, rows, write, known }: O
   /** What the lock file's own errors are called. */
   function locks<T>(run: string, work: (path: string) => T): T {
     try {
-      if (!db.memory) mkdirSync(folder, { recursive: true, mode: 0o700 })
       return work(lockPath(run))
     } catch (error) {
       throw explain(error, lockPath(run), busyTimeoutMs)
@@ -54,7 +53,10 @@ export function ownership({ db, file, busyTimeoutMs, tx, rows, write, known }: O
   function own(run: string, owner: NonNullable<RunRow['owner']>, options: { takeOver?: boolean } = {}): Owned {
     tx.check()
     const key = tx.read(() => known(run))
-    const unlock = locks(run, acquire)
+    const unlock = locks(run, (path) => {
+      if (!db.memory) mkdirSync(folder, { recursive: true, mode: 0o700 })
+      return acquire(path)
+    })
     if (unlock === null && options.takeOver !== true)
       throw owned(
         tx.read(() => rows.get(run)!),

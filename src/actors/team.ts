@@ -1,0 +1,91 @@
+/**
+ * The team as a tree of supervised actors, made from a task.
+ *
+ *   /team                  supervisor: one_for_one, ends when a significant child ends
+ *   /team/coder            permanent
+ *   /team/reviewer         permanent
+ *   /team/executor         permanent
+ *   /team/orchestrator     transient, significant: its output is the output of the run
+ *
+ * The orchestrator is started last, so that everybody it asks is there. A restart goes on from the last committed snapshot.
+ */
+import { resolve } from 'node:path'
+import type { Json } from '../json.ts'
+import { coder } from '../machines/coder.ts'
+import type { CoderInput } from '../machines/coder-rules.ts'
+import { executor } from '../machines/executor.ts'
+import type { OrchestratorInput } from '../machines/ledger.ts'
+import { orchestrator } from '../machines/orchestrator.ts'
+import { type ReviewerInput, reviewer } from '../machines/reviewer.ts'
+import type { ChildSpec, TreeSpec } from '../protocol.ts'
+import { CODER } from './prompts/coder.ts'
+import { ORCHESTRATOR } from './prompts/orchestrator.ts'
+import { REVIEWER } from './prompts/reviewer.ts'
+import type { Task } from './task.ts'
+
+/** The team's machines by the names that {@link teamTree} uses: `createTroupe({ machines: teamMachines, ... })`. */
+export const teamMachines = { orchestrator, coder, reviewer, executor }
+
+const peers = { coder: '/team/coder', reviewer: '/team/reviewer', executor: '/team/executor' }
+
+export interface TeamOptions {
+  /** Folder that `workspace.dir` of the task is relative to. */
+  readonly dir: string
+}
+
+/** What a run of the team is started with. */
+export interface TeamStart {
+  readonly tree: TreeSpec
+  readonly input: Json
+  readonly budget: { readonly tokensMax?: number }
+  /** Null: no deadline. */
+  readonly deadlineMs: number | null
+  readonly name: string | null
+}
+
+/** The tree of a task, with everything that its actors need as their input. Pure, so a run that is resumed needs neither file nor task again. */
+export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
+  const permanent = { restart: 'permanent', from: 'checkpoint' } as const
+  const children: ChildSpec[] = [
+    { id: 'coder', src: 'coder', input: coderInput(task), ...permanent },
+    { id: 'reviewer', src: 'reviewer', input: { address: peers.reviewer, system: REVIEWER } satisfies ReviewerInput, ...permanent },
+    { id: 'executor', src: 'executor', ...permanent },
+    {
+      id: 'orchestrator',
+      src: 'orchestrator',
+      input: orchestratorInput(task, dir),
+      restart: 'transient',
+      significant: true,
+      from: 'checkpoint',
+    },
+  ]
+  const { strategy, intensity, periodMs } = task.supervision
+  return {
+    tree: { id: 'team', strategy, intensity, periodMs, autoShutdown: 'any_significant', children },
+    input: task.input,
+    budget: task.budget.tokensMax === null ? {} : { tokensMax: task.budget.tokensMax },
+    deadlineMs: task.deadlineMs,
+    name: task.name,
+  }
+}
+
+function coderInput(task: Task): Json {
+  const input: CoderInput = { address: peers.coder, system: CODER, iterationsMax: task.agents.coder.iterationsMax }
+  return { ...input }
+}
+
+function orchestratorInput(task: Task, dir: string): Json {
+  const { workspace, gates, agents, goal, work, input } = task
+  const given: OrchestratorInput = {
+    address: '/team/orchestrator',
+    peers,
+    goal,
+    work,
+    input,
+    workspace: { source: resolve(dir, workspace.dir), mode: workspace.mode, promote: workspace.promote },
+    gates,
+    roundsMax: agents.reviewer.roundsMax,
+    system: ORCHESTRATOR,
+  }
+  return given as unknown as Json
+}

@@ -1,0 +1,150 @@
+/**
+ * How a run that stands still is shown: its tree and what was verified, or one `troupe.result/1` object.
+ *
+ *   ✓ team                succeeded, verified   1m42s   41.8k tok   simulated
+ *   ├─ ✓ orchestrator     done                  1m41s    6.2k tok
+ *   verification  gate `test` passed on tree 9c1f2ab, the tree that was promoted
+ *   changes       4 files +212 -8   look: troupe show 01M7W3MA --tree
+ */
+import type { Json, JsonObject } from '../json.ts'
+import { SUPERVISOR_MACHINE } from '../protocol.ts'
+import type { Recovery, Result } from '../runtime/engine.ts'
+import { agentsIn, type Cast, nameOf, type Seen } from './actors.ts'
+import { costBasis, count, duration, iso, money, plural, shortHash } from './format.ts'
+import { type Acting, actorMark, type Look, runMark, type Standing } from './look.ts'
+import { type Outcome, type TeamOutput, teamOutput } from './outcome.ts'
+import { errorObject } from './problem.ts'
+import { recoveryObject } from './recovery.ts'
+import { type TreeNode, treeLines } from './tree.ts'
+
+export interface Report {
+  readonly result: Result
+  readonly outcome: Outcome
+  readonly cast: Cast
+  readonly tokens: ReadonlyMap<string, number>
+  readonly recovery: Recovery | null
+  /** The run's id as it is shown. */
+  readonly short: string
+}
+
+/** `succeeded, verified`: a standing, and how far its work was checked. */
+export function standingWords(standing: Standing, output: TeamOutput): string {
+  return standing === 'succeeded' && output.level !== null ? `${standing}, ${output.level}` : standing
+}
+
+/** The final tree, one line per actor; the root's line speaks of the whole run. */
+export function resultTree(report: Report, look: Look): readonly string[] {
+  const { cast, result, outcome } = report
+  const root = [...cast.values()].find(({ parent }) => parent === null)
+  const output = teamOutput(result.output)
+  const node: TreeNode = {
+    mark: runMark(outcome.standing, look),
+    name: root === undefined ? (result.name ?? 'run') : nameOf(root),
+    columns: [
+      standingWords(outcome.standing, output),
+      duration(result.endedAt - result.startedAt),
+      tokenWords(result.usage.inputTokens + result.usage.outputTokens),
+      money(result.usage.costUsd, costBasis(result.usage)),
+    ],
+    children: root === undefined ? [] : childNodes(root.address, report, look),
+  }
+  return treeLines(node, look, { right: [1, 2] })
+}
+
+function childNodes(address: string, report: Report, look: Look): readonly TreeNode[] {
+  const children = [...report.cast.values()].filter(({ parent }) => parent === address)
+  return children.map((seen) => ({
+    mark: actorMark(actingOf(seen, report), look),
+    name: nameOf(seen),
+    columns: [endWords(seen, report), lifeWords(seen, report), tokenWords(report.tokens.get(seen.address) ?? 0), restartWords(seen)],
+    children: childNodes(seen.address, report, look),
+  }))
+}
+
+/** Once a run has succeeded, the actors that were told to stop then have done their part. */
+function actingOf({ end }: Seen, { outcome }: Report): Acting {
+  if (end === null) return 'waiting'
+  return end === 'stopped' && outcome.standing === 'succeeded' ? 'done' : end
+}
+
+function endWords(seen: Seen, report: Report): string {
+  const acting = actingOf(seen, report)
+  const word = seen.machine === SUPERVISOR_MACHINE ? 'supervisor' : acting === 'crashed' ? `crashed ${seen.crash ?? ''}` : acting
+  return [word.trim(), seen.items.join(', ')].filter(Boolean).join('   ')
+}
+
+function lifeWords({ startedAt, endedAt }: Seen, { result }: Report): string {
+  return duration((endedAt ?? result.endedAt) - startedAt)
+}
+
+function restartWords({ restarts, crash }: Seen): string {
+  return restarts === 0 ? '' : `${plural(restarts, 'restart')}${crash === null ? '' : ` (${crash})`}`
+}
+
+const tokenWords = (tokens: number): string => `${count(tokens)} tok`
+
+/** What was checked, what was changed, and what was done more than once. */
+export function resultNotes({ result, short }: Report): readonly string[] {
+  const output = teamOutput(result.output)
+  const notes: string[] = []
+  if (output.level !== null) notes.push(`verification  ${verificationWords(output)}`)
+  if (output.files.length > 0) notes.push(`changes       ${changeWords(output)}   look: troupe show ${short}`)
+  if (result.repeated > 0)
+    notes.push(`after a crash ${plural(result.repeated, 'effect')} done again, by policy or because a probe showed that it was not applied`)
+  if (result.promises > 0) notes.push(`note: ${plural(result.promises, 'action')} without an idempotency key, done at least once`)
+  return notes
+}
+
+function verificationWords({ gates, promoted, level }: TeamOutput): string {
+  if (gates.length === 0) return level === 'verified' ? 'reviewed; no gate was asked for' : 'none: no gate has passed on this tree'
+  const words = gates.map(({ id, status, tree }) => `gate \`${id}\` ${status} on tree ${shortHash(tree)}`)
+  return `${words.join('; ')}${promoted ? ', the tree that was promoted' : '; nothing was promoted'}`
+}
+
+function changeWords({ files, added, removed, promoted }: TeamOutput): string {
+  return `${plural(files.length, 'file')} +${added} -${removed}${promoted ? '' : ', staged only'}`
+}
+
+/** `troupe.result/1`. Absent is null; a run that ended badly has its `error`. */
+export function resultObject(report: Report): JsonObject {
+  const { result, outcome, cast, recovery } = report
+  const output = teamOutput(result.output)
+  const usage = result.usage
+  return {
+    schema: 'troupe.result/1',
+    type: 'result',
+    run: result.run,
+    name: result.name,
+    status: outcome.standing,
+    reason: result.reason as unknown as Json,
+    exit: outcome.exit,
+    simulated: usage.simulated === true,
+    startedAt: iso(result.startedAt),
+    endedAt: iso(result.endedAt),
+    durationMs: result.endedAt - result.startedAt,
+    position: result.position,
+    output: result.output,
+    verification: output.level === null ? null : { level: output.level, gates: output.gates as unknown as Json },
+    workspace: output.tree === null ? null : workspaceObject(output),
+    work: output.work,
+    pending: result.inDoubt.map(({ id, kind, path }) => ({ id, kind: 'in_doubt', path, what: kind })),
+    usage: {
+      inputTokens: usage.inputTokens,
+      outputTokens: usage.outputTokens,
+      costUsd: usage.costUsd,
+      costBasis: costBasis(usage),
+      actors: agentsIn(cast),
+      restarts: usage.restarts,
+      effects: usage.effects,
+      inDoubt: usage.inDoubt,
+    },
+    repeated: result.repeated,
+    resume: outcome.resume,
+    recovery: recovery === null ? null : recoveryObject(recovery),
+    error: outcome.problem === null ? null : errorObject(outcome.problem),
+  }
+}
+
+function workspaceObject({ promoted, tree, files, added, removed }: TeamOutput): JsonObject {
+  return { promoted, tree, files: files.length, added, removed }
+}

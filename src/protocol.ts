@@ -147,6 +147,19 @@ export function isRefusedFromOutside(type: string): boolean {
 
 /** Events that a machine emits with XState's `emit` and that the journal keeps under their own type: the work's vocabulary. Others are `event.emitted`. */
 export const DOMAIN_FACTS: ReadonlySet<string> = new Set([
-  'supervisor.gave_up', 'loop.detected', 'problem.escalated', 'work.accepted', 'work.rejected', 'work.assigned', 'work.finished', 'review.given',
-  'change.staged', 'write.refused', 'gate.passed', 'gate.failed', 'change.promoted', 'llm.answered', 'context.compacted',
+  'supervisor.gave_up',
+  'loop.detected',
+  'problem.escalated',
+  'work.accepted',
+  'work.rejected',
+  'work.assigned',
+  'work.finished',
+  'review.given',
+  'change.staged',
+  'write.refused',
+  'gate.passed',
+  'gate.failed',
+  'change.promoted',
+  'llm.answered',
+  'context.compacted',
 ])

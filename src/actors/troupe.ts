@@ -5,8 +5,8 @@
 import { parseSupervisor } from '../machines/childspec.ts'
 import { supervisor } from '../machines/supervisor.ts'
 import { SUPERVISOR_MACHINE, type TreeSpec } from '../protocol.ts'
-import type { Engine, ResumeOptions, RunSession, StartOptions } from '../runtime/engine.ts'
-import { localEngine } from '../runtime/engines/local.ts'
+import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../runtime/engine.ts'
+import { localEngine, type TurnLimits } from '../runtime/engines/local.ts'
 import { createRegistry, type Handlers, type Machines } from '../runtime/registry.ts'
 import type { Store } from '../runtime/store.ts'
 import { reap } from './reaper.ts'
@@ -19,6 +19,9 @@ export interface TroupeOptions<M extends Machines> {
   readonly machines: M
   /** Handlers of the effects that those machines invoke, by the name they invoke them under, or by kind. */
   readonly effects?: Handlers<M>
+  readonly limits?: Partial<TurnLimits>
+  /** Ends what a dead process of this run left running, before anything is probed or repeated. Default: by the tag in their environment, see reaper.ts. */
+  readonly reap?: Host['reap']
 }
 
 export interface Troupe {
@@ -32,12 +35,13 @@ export interface Troupe {
 
 /** @throws {UserError} `E_MACHINE_INVALID` where a machine cannot be hosted, `E_USAGE` where neither a store nor an engine is given. */
 export function createTroupe<const M extends Machines>(options: TroupeOptions<M>): Troupe {
-  const engine = options.engine ?? (options.store === undefined ? undefined : localEngine({ store: options.store }))
+  const engine =
+    options.engine ?? (options.store === undefined ? undefined : localEngine({ store: options.store, limits: options.limits ?? {} }))
   if (engine === undefined) throw new TypeError('createTroupe needs a store or an engine')
   const host = createRegistry({
     machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor },
     effects: options.effects ?? {},
-    reap,
+    reap: options.reap ?? reap,
   })
   return {
     start: async (tree, start = {}) => {

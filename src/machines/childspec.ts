@@ -152,6 +152,7 @@ export function isRestarted(restart: Restart, reason: ExitReason): boolean {
 
 /** The order that starts a child. A child without an input of its own gets the tree's; a supervisor below gets its spec and the tree's. */
 export function cellStart(child: Child, treeInput: Json | undefined): CellStart {
+  const own = child.input === undefined ? treeInput : child.input // `null` is an input.
   const input = child.supervises === undefined ? own : { spec: child.supervises as unknown as Json, input: treeInput }
   const { id, src, readyTag, restart } = child
   return { id, src, restart, ...(input === undefined ? {} : { input }), ...(readyTag === undefined ? {} : { readyTag }) }

@@ -23,14 +23,23 @@ export interface Births {
   ofRef(ref: Ref): ChildLink | undefined
 }
 
-const NONE: Births = { links: [], refs: new Map(), dropped: new Set(), effectsOwed: [], started: { cellsStarted: [] }, ofRaw: () => undefined, ofRef: () => undefined }
+const NONE: Births = {
+  links: [],
+  refs: new Map(),
+  dropped: new Set(),
+  effectsOwed: [],
+  started: { cellsStarted: [] },
+  ofRaw: () => undefined,
+  ofRef: () => undefined,
+}
 
 export function births(code: StepCode, input: StepInput, scope: Scope): Births {
   const creates = scope.operations.filter((operation): operation is Create => operation.kind === 'create')
   if (creates.length === 0) return NONE
   const dropped = new Set<unknown>()
   for (const operation of scope.operations) {
-    if (operation.kind === 'action' && operation.type === 'xstate.stopChild' && operation.params !== undefined && !isRef(operation.params)) dropped.add(operation.params)
+    if (operation.kind === 'action' && operation.type === 'xstate.stopChild' && operation.params !== undefined && !isRef(operation.params))
+      dropped.add(operation.params)
   }
   const refs = new Map<unknown, Ref>()
   const links = new Map<unknown, ChildLink>()
@@ -56,20 +65,38 @@ export function births(code: StepCode, input: StepInput, scope: Scope): Births {
 function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, links: ReadonlyMap<unknown, ChildLink>): ChildLink {
   const { raw } = create
   const src = raw.src
-  if (typeof src !== 'string') throw new Defect('E_ACTOR_INLINE', `${input.address} spawned an inline actor '${raw.id}'`, { hint: 'name it in setup({ actors }) and spawn it by that name' })
+  if (typeof src !== 'string')
+    throw new Defect('E_ACTOR_INLINE', `${input.address} spawned an inline actor '${raw.id}'`, {
+      hint: 'name it in setup({ actors }) and spawn it by that name',
+    })
   const what = code.childOf(create.logic)
   if (what === undefined) {
-    throw new Defect('E_ACTOR_UNSUPPORTED', `${input.address}: the logic '${src}' is neither a machine nor an effect(...)`, { hint: 'invoke a machine, or declare it with effect(...)' })
+    throw new Defect('E_ACTOR_UNSUPPORTED', `${input.address}: the logic '${src}' is neither a machine nor an effect(...)`, {
+      hint: 'invoke a machine, or declare it with effect(...)',
+    })
   }
   const incarnation = scope.nextId++
   const id = raw.id
   const living = input.children.find((child) => child.id === id)
-  const taken = living !== undefined && !scope.operations.some((other) => other.kind === 'action' && other.type === 'xstate.stopChild' && isRef(other.params) && other.params.incarnation === living.incarnation && other.params.id === id)
+  const taken =
+    living !== undefined &&
+    !scope.operations.some(
+      (other) =>
+        other.kind === 'action' &&
+        other.type === 'xstate.stopChild' &&
+        isRef(other.params) &&
+        other.params.incarnation === living.incarnation &&
+        other.params.id === id,
+    )
   if (taken || [...links.values()].some((link) => link.id === id)) {
     throw new Defect('E_CHILD_EXISTS', `${input.address} has a child '${id}' already`, { hint: 'stop it first, or choose another id' })
   }
   return {
-    id, kind: 'machine' in what ? 'cell' : 'effect', address: `${input.address}/${encodeURIComponent(id)}`, incarnation, src,
+    id,
+    kind: 'machine' in what ? 'cell' : 'effect',
+    address: `${input.address}/${encodeURIComponent(id)}`,
+    incarnation,
+    src,
     ...(raw.options.systemId === undefined ? {} : { systemId: raw.options.systemId }),
     ...(raw._syncSnapshot === true ? { sync: true } : {}),
   }
@@ -77,7 +104,11 @@ function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, 
 
 function checkAllowance(input: StepInput, born: number): void {
   if (input.children.length + born > XSTATE_CHILDREN_MAX) {
-    throw new Defect('E_LIMIT_SPAWN', `${input.address} has ${input.children.length} children and asks for ${born} more, ${XSTATE_CHILDREN_MAX} are allowed`, { hint: 'put a pool under a supervisor' })
+    throw new Defect(
+      'E_LIMIT_SPAWN',
+      `${input.address} has ${input.children.length} children and asks for ${born} more, ${XSTATE_CHILDREN_MAX} are allowed`,
+      { hint: 'put a pool under a supervisor' },
+    )
   }
   if (input.allowance.depth <= 0) throw new Defect('E_LIMIT_SPAWN', `${input.address} is nested too deep to have children`, {})
 }
@@ -94,17 +125,32 @@ function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap
   if (what === undefined || !('effect' in what)) return []
   const declaration = what.effect
   const input = checkedInput(declaration, inputOf(create.raw, refs), link)
-  return [{
-    op: create.op, id: link.id, incarnation: link.incarnation, src: link.src, kind: declaration.kind, input, policy: declaration.repeat,
-    timeoutMs: declaration.timeoutMs ?? null, retry: declaration.retry ?? NO_RETRY, reserve: declaration.reserve?.(input) ?? null, answer: true,
-  }]
+  return [
+    {
+      op: create.op,
+      id: link.id,
+      incarnation: link.incarnation,
+      src: link.src,
+      kind: declaration.kind,
+      input,
+      policy: declaration.repeat,
+      timeoutMs: declaration.timeoutMs ?? null,
+      retry: declaration.retry ?? NO_RETRY,
+      reserve: declaration.reserve?.(input) ?? null,
+      answer: true,
+    },
+  ]
 }
 
 function checkedInput(declaration: EffectDeclaration, input: Json | undefined, link: ChildLink): Json {
   const parsed = declaration.input.safeParse(input)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    throw new Defect('E_EFFECT_INPUT', `input of ${declaration.kind} ('${link.id}'): ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`, {})
+    throw new Defect(
+      'E_EFFECT_INPUT',
+      `input of ${declaration.kind} ('${link.id}'): ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`,
+      {},
+    )
   }
   return (input ?? null) as Json
 }

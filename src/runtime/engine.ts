@@ -115,9 +115,7 @@ export interface RunSession {
   /** Sends `event` with `replyTo`, a reference that the actor answers to: `sendTo(({ event }) => event.replyTo, ...)`. Rejects with E_ASK_DOWN or E_ASK_TIMED_OUT. */
   ask(to: Address, event: EventData, options?: { timeoutMs?: number }): Promise<EventData>
   /** The actor's snapshot as last committed: `{status, value, context, tags}`; null where nobody lives. */
-  snapshot(
-    address: Address,
-  ): {
+  snapshot(address: Address): {
     readonly status: string
     readonly value: Json
     readonly context: Json

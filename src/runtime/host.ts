@@ -132,7 +132,9 @@ export class Scope {
     const takenHere = this.systemIdsSet.some((entry) => entry.systemId === systemId)
     const taken = systemId in this.#taken || takenHere
     if (taken && !this.systemIdsFreed.includes(systemId)) {
-      throw new Defect('E_SYSTEM_ID_TAKEN', `an actor with the system id '${systemId}' exists already`, { hint: 'stop it first, or choose another systemId' })
+      throw new Defect('E_SYSTEM_ID_TAKEN', `an actor with the system id '${systemId}' exists already`, {
+        hint: 'stop it first, or choose another systemId',
+      })
     }
     this.systemIdsSet.push({ systemId, raw })
   }
@@ -171,7 +173,9 @@ export function restore(
 }
 
 /** The state nodes of a machine, for checks. */
-export function nodesOf(machine: AnyStateMachine): readonly { readonly id: string; readonly invoke: readonly { readonly src: string }[] }[] {
+export function nodesOf(
+  machine: AnyStateMachine,
+): readonly { readonly id: string; readonly invoke: readonly { readonly src: string }[] }[] {
   return [...(machine as unknown as { idMap: Map<string, { id: string; invoke: readonly { src: string }[] }> }).idMap.values()]
 }
 
@@ -187,7 +191,11 @@ export function probe(machine: AnyStateMachine): void {
   const sent = (_: unknown): void => {}
   const child = new Machine({ id: 'child' }, {})
   const tried = new Machine(
-    { id: 'probe', initial: 'a', states: { a: { after: { 10: 'b' }, on: { go: { target: 'b', actions: 'sent' } } }, b: { invoke: { src: 'child', id: 'kid' } } } },
+    {
+      id: 'probe',
+      initial: 'a',
+      states: { a: { after: { 10: 'b' }, on: { go: { target: 'b', actions: 'sent' } } }, b: { invoke: { src: 'child', id: 'kid' } } },
+    },
     { actors: { child }, actions: { sent } },
   )
   const scope = () => new Scope({ self: new Ref('/probe', 1, 'probe'), systemIds: {}, nextId: 0 })
@@ -195,9 +203,13 @@ export function probe(machine: AnyStateMachine): void {
   const a = firstMacrostep(tried, undefined, first)
   const second = scope()
   macrostep(tried, a, { type: 'go' }, second)
-  const seen = [...first.operations, ...second.operations].map((operation) => (operation.kind === 'create' ? 'create' : operation.type)).join(' ')
+  const seen = [...first.operations, ...second.operations]
+    .map((operation) => (operation.kind === 'create' ? 'create' : operation.type))
+    .join(' ')
   if (seen !== 'xstate.raise xstate.cancel sent create xstate.spawnChild' || !second.handled) {
-    throw new Defect('E_XSTATE_UNSUPPORTED', `this copy of xstate does not behave as 5.33.3 does (saw: ${seen})`, { hint: 'npm install xstate@5.33.3' })
+    throw new Defect('E_XSTATE_UNSUPPORTED', `this copy of xstate does not behave as 5.33.3 does (saw: ${seen})`, {
+      hint: 'npm install xstate@5.33.3',
+    })
   }
   probed.add(Machine)
 }

@@ -29,7 +29,13 @@ export function rootPlace(seq: number, to: Address): Place {
  * @param indices  highest index given out per frame; kept for one cascade.
  * @param pendingMax  highest index among waiting envelopes of a frame, for frames that `indices` does not know (after a crash or a cut turn).
  */
-export function placeOf(current: Place, op: number, to: Address, indices: Map<string, number>, pendingMax: (frame: string) => number): Place {
+export function placeOf(
+  current: Place,
+  op: number,
+  to: Address,
+  indices: Map<string, number>,
+  pendingMax: (frame: string) => number,
+): Place {
   const depth = current.frames.indexOf(to)
   if (depth === -1) return { order: `${current.order}.${part(op)}.${part(0)}`, frames: [...current.frames, to] }
   const frame = current.order.slice(0, frameLength(depth))

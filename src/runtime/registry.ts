@@ -12,8 +12,8 @@ import type { Host } from './engine.ts'
 import { nodesOf, probe } from './host.ts'
 import { parseWithRefs } from './ref.ts'
 import { decode } from './snapshot.ts'
-import type { EffectRow } from './store.ts'
 import { step } from './step.ts'
+import type { EffectRow } from './store.ts'
 
 export type Machines = Readonly<Record<string, AnyStateMachine>>
 // biome-ignore lint/suspicious/noExplicitAny: handlers of different effects stand side by side.
@@ -21,7 +21,9 @@ export type AnyEffectHandler = EffectHandler<any, any>
 
 // biome-ignore lint/suspicious/noExplicitAny: only the actors of the machine's type are looked at.
 type ActorsOf<T> = T extends StateMachine<any, any, any, infer Actor, any, any, any, any, any, any, any, any, any, any> ? Actor : never
-type EffectActor<Actor> = Actor extends { src: infer Src extends string; logic: EffectLogic<infer Input, infer Output> } ? { src: Src; handler: EffectHandler<Input, Output> } : never
+type EffectActor<Actor> = Actor extends { src: infer Src extends string; logic: EffectLogic<infer Input, infer Output> }
+  ? { src: Src; handler: EffectHandler<Input, Output> }
+  : never
 
 /**
  * Handlers by the name under which machines invoke the effect, with the types of its schemas; or by its kind, which holds a dot (`release.publish`).
@@ -62,13 +64,17 @@ export function createRegistry(options: RegistryOptions): Host {
       const declaration = effectOf(logic)
       if (declaration !== undefined) declarations.set(declaration.kind, declaration)
       else if (isMachine(logic)) register(`${name}/${src}`, logic)
-      else throw invalid(name, '(actors)', `'${src}' is neither a machine nor an effect(...)`, `declare it with effect(...), or as a machine`)
+      else
+        throw invalid(name, '(actors)', `'${src}' is neither a machine nor an effect(...)`, `declare it with effect(...), or as a machine`)
     }
   }
 
   const entryOf = (name: string): Entry => {
     const entry = byName.get(name)
-    if (entry === undefined) throw new Defect('E_MACHINE_UNKNOWN', `no machine '${name}' is registered; there are: ${[...byName.keys()].join(', ')}`, { hint: 'add it to createTroupe({ machines })' })
+    if (entry === undefined)
+      throw new Defect('E_MACHINE_UNKNOWN', `no machine '${name}' is registered; there are: ${[...byName.keys()].join(', ')}`, {
+        hint: 'add it to createTroupe({ machines })',
+      })
     return entry
   }
   const childOf = (logic: unknown) => {
@@ -90,14 +96,20 @@ export function createRegistry(options: RegistryOptions): Host {
 
 function declarationOf(declarations: ReadonlyMap<string, EffectDeclaration>, row: Pick<EffectRow, 'kind'>): EffectDeclaration {
   const declaration = declarations.get(row.kind)
-  if (declaration === undefined) throw new Defect('E_EFFECT_UNKNOWN', `no machine in the registry invokes an effect of kind ${row.kind}`, {})
+  if (declaration === undefined)
+    throw new Defect('E_EFFECT_UNKNOWN', `no machine in the registry invokes an effect of kind ${row.kind}`, {})
   return declaration
 }
 
-function handlerOf(handlers: Readonly<Record<string, AnyEffectHandler | undefined>>, row: Pick<EffectRow, 'kind' | 'src'>): AnyEffectHandler {
+function handlerOf(
+  handlers: Readonly<Record<string, AnyEffectHandler | undefined>>,
+  row: Pick<EffectRow, 'kind' | 'src'>,
+): AnyEffectHandler {
   const handler = handlers[row.kind] ?? handlers[row.src]
   if (handler === undefined) {
-    throw new Defect('E_EFFECT_UNHANDLED', `effect ${row.kind} has no handler`, { hint: `createTroupe({ effects: { '${row.kind}': { perform } } })` })
+    throw new Defect('E_EFFECT_UNHANDLED', `effect ${row.kind} has no handler`, {
+      hint: `createTroupe({ effects: { '${row.kind}': { perform } } })`,
+    })
   }
   return handler
 }
@@ -117,13 +129,25 @@ function isMachine(logic: unknown): logic is AnyStateMachine {
 
 function check(name: string, machine: AnyStateMachine): void {
   if (!isMachine(machine)) {
-    throw invalid(name, '(root)', 'it is not a machine of this copy of xstate', 'make it with setup(...).createMachine(...), with one copy of xstate installed')
+    throw invalid(
+      name,
+      '(root)',
+      'it is not a machine of this copy of xstate',
+      'make it with setup(...).createMachine(...), with one copy of xstate installed',
+    )
   }
   probe(machine)
   for (const node of nodesOf(machine)) {
     for (const invoke of node.invoke) {
-      if (invoke.src.startsWith('xstate.invoke.')) throw invalid(name, node.id, 'an invoke has inline logic', 'name it in setup({ actors })')
-      if (machine.implementations.actors[invoke.src] === undefined) throw invalid(name, node.id, `invoke names '${invoke.src}', which is not in setup({ actors })`, `add '${invoke.src}' to setup({ actors })`)
+      if (invoke.src.startsWith('xstate.invoke.'))
+        throw invalid(name, node.id, 'an invoke has inline logic', 'name it in setup({ actors })')
+      if (machine.implementations.actors[invoke.src] === undefined)
+        throw invalid(
+          name,
+          node.id,
+          `invoke names '${invoke.src}', which is not in setup({ actors })`,
+          `add '${invoke.src}' to setup({ actors })`,
+        )
     }
   }
 }
@@ -131,4 +155,3 @@ function check(name: string, machine: AnyStateMachine): void {
 function invalid(machine: string, state: string, rule: string, fix: string): UserError {
   return new UserError('E_MACHINE_INVALID', `machine ${machine}, \`${state}\`: ${rule}`, { where: machine, fix, exit: 3 })
 }
-

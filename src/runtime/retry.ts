@@ -7,7 +7,12 @@ export type RetryDecision = { readonly retry: false } | { readonly retry: true; 
  * @param attempt  the attempt that failed, from 1.
  * @param random  in [0, 1): jitter takes up to 20 % off the delay, so that a herd spreads.
  */
-export function decideRetry(policy: RetryPolicy, attempt: number, failure: Pick<Failure, 'retry' | 'retryAfterMs'>, random: number): RetryDecision {
+export function decideRetry(
+  policy: RetryPolicy,
+  attempt: number,
+  failure: Pick<Failure, 'retry' | 'retryAfterMs'>,
+  random: number,
+): RetryDecision {
   if (failure.retry === 'never' || attempt >= policy.maxAttempts) return { retry: false }
   if (failure.retry === 'after' && failure.retryAfterMs !== undefined) return { retry: true, delayMs: failure.retryAfterMs }
   const delay = Math.min(policy.baseDelayMs * policy.exponentialBase ** (attempt - 1), policy.maxDelayMs)

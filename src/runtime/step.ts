@@ -12,9 +12,9 @@ import { assertJson, type Json } from '../json.ts'
 import { PAYLOAD_BYTES_MAX } from '../limits.ts'
 import type { AskParams, ExitReason, ThreadAppend } from '../protocol.ts'
 import { RESERVED_ACTIONS } from '../protocol.ts'
+import { type Births, births } from './births.ts'
 import type { ActionTaken, ChildLink, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import { type Action, firstMacrostep, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
-import { type Births, births } from './births.ts'
 import { isRef, parseWithRefs, Ref } from './ref.ts'
 import { decode, encode, refOf, withRefs } from './snapshot.ts'
 
@@ -42,7 +42,8 @@ function take(code: StepCode, input: StepInput): StepResult {
   const scope = new Scope({ self, systemIds: input.systemIds, nextId: input.nextId })
   const before = input.snapshot === null ? null : decode(code.machine, input.snapshot, input.children)
   const event = parseWithRefs(JSON.stringify(input.envelope.event)) as EventData
-  const after = before === null ? firstMacrostep(code.machine, event['input'], scope) : macrostep(code.machine, before, wireEvent(input, event), scope)
+  const after =
+    before === null ? firstMacrostep(code.machine, event['input'], scope) : macrostep(code.machine, before, wireEvent(input, event), scope)
   if (after.status === 'error') throw after.error
   if (after === before && scope.operations.length === 0) return quiet(input, scope)
   const born = births(code, input, scope)
@@ -73,12 +74,32 @@ function wireEvent(input: StepInput, event: EventData): EventData {
 }
 
 const EMPTY = {
-  sends: [], timersSet: [], timersCleared: [], effectsOwed: [], effectsCancelled: [], actions: [], emits: [], logs: [],
-  cellsStarted: [], cellsStopped: [], systemIdsSet: [], systemIdsFreed: [], threadAppends: [], journal: [],
+  sends: [],
+  timersSet: [],
+  timersCleared: [],
+  effectsOwed: [],
+  effectsCancelled: [],
+  actions: [],
+  emits: [],
+  logs: [],
+  cellsStarted: [],
+  cellsStopped: [],
+  systemIdsSet: [],
+  systemIdsFreed: [],
+  threadAppends: [],
+  journal: [],
 } as const
 
 function quiet(input: StepInput, scope: Scope): StepResult {
-  return { ...EMPTY, snapshot: 'unchanged', children: input.children, exit: null, consumed: input.envelope.seq, handled: scope.handled, nextId: scope.nextId }
+  return {
+    ...EMPTY,
+    snapshot: 'unchanged',
+    children: input.children,
+    exit: null,
+    consumed: input.envelope.seq,
+    handled: scope.handled,
+    nextId: scope.nextId,
+  }
 }
 
 function crashed(input: StepInput, thrown: unknown): StepResult {
@@ -87,7 +108,15 @@ function crashed(input: StepInput, thrown: unknown): StepResult {
     state: input.snapshot === null ? '(starting)' : stateName(input.snapshot.value),
     event: input.envelope.event.type,
   })
-  return { ...EMPTY, snapshot: 'unchanged', children: input.children, exit: { kind: 'error', error }, consumed: input.envelope.seq, handled: false, nextId: input.nextId }
+  return {
+    ...EMPTY,
+    snapshot: 'unchanged',
+    children: input.children,
+    exit: { kind: 'error', error },
+    consumed: input.envelope.seq,
+    handled: false,
+    nextId: input.nextId,
+  }
 }
 
 /** Why the cell ended in this step, or null. */
@@ -95,22 +124,31 @@ function exitOf(after: LiveSnapshot): ExitReason | null {
   if (after.status === 'active') return null
   if (after.status === 'stopped') return { kind: 'shutdown', detail: 'ordered' }
   const output = after.output as Json | undefined
-  if (typeof output === 'object' && output !== null && EXIT_KEY in output) return (output as Record<string, unknown>)[EXIT_KEY] as ExitReason
+  if (typeof output === 'object' && output !== null && EXIT_KEY in output)
+    return (output as Record<string, unknown>)[EXIT_KEY] as ExitReason
   return output === undefined ? { kind: 'normal' } : { kind: 'normal', output: JSON.parse(JSON.stringify(output)) }
 }
 
 /** Children that were stopped: cells by an envelope after the sends before it, effects by cancelling. What was born and stopped in one step never was. */
-function stopped(input: StepInput, operations: readonly Operation[], born: Births): Pick<StepResult, 'cellsStopped' | 'effectsCancelled'> & { ids: Set<ChildLink> } {
+function stopped(
+  input: StepInput,
+  operations: readonly Operation[],
+  born: Births,
+): Pick<StepResult, 'cellsStopped' | 'effectsCancelled'> & { ids: Set<ChildLink> } {
   const ids = new Set<ChildLink>()
   const cellsStopped: { op: number; link: ChildLink }[] = []
   const effectsCancelled: { op: number; id: string; incarnation: number }[] = []
   for (const operation of operations) {
     if (operation.kind !== 'action' || operation.type !== 'xstate.stopChild' || !isRef(operation.params)) continue
     const ref = operation.params
-    const link = input.children.find((child) => child.id === ref.id && child.incarnation === ref.incarnation && child.address === ref.address)
+    const link = input.children.find(
+      (child) => child.id === ref.id && child.incarnation === ref.incarnation && child.address === ref.address,
+    )
     if (link === undefined) {
       if (born.ofRef(ref) !== undefined) continue
-      throw new Defect('E_NOT_A_CHILD', `${input.address} stopped ${ref.address}, which is not its child`, { hint: 'stopChild takes an own child' })
+      throw new Defect('E_NOT_A_CHILD', `${input.address} stopped ${ref.address}, which is not its child`, {
+        hint: 'stopChild takes an own child',
+      })
     }
     if (ids.has(link)) continue
     ids.add(link)
@@ -127,10 +165,18 @@ function childrenAfter(input: StepInput, after: LiveSnapshot, born: Births, stop
   const live: Record<string, unknown> = {}
   for (const key in after.children) {
     const child = after.children[key]
-    if (child === undefined) throw new Defect('E_ACTOR_MISSING', `${input.address}: the actor of '${key}' is not in setup({ actors })`, { hint: 'register its src' })
-    const link = isRef(child) ? input.children.find((known) => known.id === key && known.incarnation === child.incarnation) : born.ofRaw(child)
+    if (child === undefined)
+      throw new Defect('E_ACTOR_MISSING', `${input.address}: the actor of '${key}' is not in setup({ actors })`, {
+        hint: 'register its src',
+      })
+    const link = isRef(child)
+      ? input.children.find((known) => known.id === key && known.incarnation === child.incarnation)
+      : born.ofRaw(child)
     if (link === undefined || stops.ids.has(link)) continue
-    if (link.id !== key) throw new Defect('E_CHILD_WITHOUT_ID', `${input.address} used spawnChild('${link.src}') without an id`, { hint: 'give spawnChild an id' })
+    if (link.id !== key)
+      throw new Defect('E_CHILD_WITHOUT_ID', `${input.address} used spawnChild('${link.src}') without an id`, {
+        hint: 'give spawnChild an id',
+      })
     links.push(link)
     live[key] = isRef(child) ? child : refOf(link)
   }
@@ -139,11 +185,35 @@ function childrenAfter(input: StepInput, after: LiveSnapshot, born: Births, stop
 }
 
 /** Everything that is not a birth or a stop, in source order. */
-function collect(code: StepCode, input: StepInput, scope: Scope, born: Births): Omit<StepResult, 'snapshot' | 'children' | 'exit' | 'consumed' | 'handled' | 'nextId' | 'cellsStarted' | 'cellsStopped' | 'effectsCancelled' | 'systemIdsSet' | 'systemIdsFreed'> {
+function collect(
+  code: StepCode,
+  input: StepInput,
+  scope: Scope,
+  born: Births,
+): Omit<
+  StepResult,
+  | 'snapshot'
+  | 'children'
+  | 'exit'
+  | 'consumed'
+  | 'handled'
+  | 'nextId'
+  | 'cellsStarted'
+  | 'cellsStopped'
+  | 'effectsCancelled'
+  | 'systemIdsSet'
+  | 'systemIdsFreed'
+> {
   const out = {
-    sends: [] as Send[], timersSet: [] as TimerSet[], timersCleared: [] as { op: number; id: string }[], effectsOwed: [...born.effectsOwed] as EffectOwed[],
-    actions: [] as ActionTaken[], emits: [] as EventData[], logs: [] as { label: string | null; value: Json }[],
-    threadAppends: [] as { thread: string; items: readonly Json[] }[], journal: [] as { type: string; data: Json }[],
+    sends: [] as Send[],
+    timersSet: [] as TimerSet[],
+    timersCleared: [] as { op: number; id: string }[],
+    effectsOwed: [...born.effectsOwed] as EffectOwed[],
+    actions: [] as ActionTaken[],
+    emits: [] as EventData[],
+    logs: [] as { label: string | null; value: Json }[],
+    threadAppends: [] as { thread: string; items: readonly Json[] }[],
+    journal: [] as { type: string; data: Json }[],
   }
   for (const operation of scope.operations) {
     if (operation.kind === 'create') continue
@@ -174,7 +244,13 @@ function collect(code: StepCode, input: StepInput, scope: Scope, born: Births): 
   return out
 }
 
-function send(input: StepInput, scope: Scope, born: Births, action: Action, out: { sends: Send[]; timersSet: TimerSet[]; journal: { type: string; data: Json }[] }): void {
+function send(
+  input: StepInput,
+  scope: Scope,
+  born: Births,
+  action: Action,
+  out: { sends: Send[]; timersSet: TimerSet[]; journal: { type: string; data: Json }[] },
+): void {
   const params = action.params as { to: unknown; event: EventData; delay?: unknown }
   const to = isRef(params.to) ? params.to : born.refs.get(params.to)
   if (to === undefined) {
@@ -196,13 +272,25 @@ function errorEvent(input: StepInput, event: EventData): Json {
 
 function timer(input: StepInput, scope: Scope, born: Births, action: Action, to: Ref): TimerSet {
   const params = action.params as { event: EventData; id?: string; delay: number }
-  if (Number.isNaN(params.delay)) throw new Defect('E_DELAY_INVALID', `${input.address} set a timer with delay NaN`, { event: params.event.type })
+  if (Number.isNaN(params.delay))
+    throw new Defect('E_DELAY_INVALID', `${input.address} set a timer with delay NaN`, { event: params.event.type })
   const id = params.id ?? `t:${scope.nextId++}`
-  return { op: action.op, id, to: to.address, event: payload(params.event, 'delayed event', born) as EventData, delayMs: Math.max(0, params.delay) }
+  return {
+    op: action.op,
+    id,
+    to: to.address,
+    event: payload(params.event, 'delayed event', born) as EventData,
+    delayMs: Math.max(0, params.delay),
+  }
 }
 
 /** A custom action. Reserved names are the engine's; a named one becomes an effect row without an answer; an inline one runs once after the commit. */
-function act(code: StepCode, born: Births, action: Action, out: { sends: Send[]; actions: ActionTaken[]; effectsOwed: EffectOwed[]; threadAppends: { thread: string; items: readonly Json[] }[] }): void {
+function act(
+  code: StepCode,
+  born: Births,
+  action: Action,
+  out: { sends: Send[]; actions: ActionTaken[]; effectsOwed: EffectOwed[]; threadAppends: { thread: string; items: readonly Json[] }[] },
+): void {
   const params = action.params === undefined ? undefined : payload(action.params, `params of ${action.type}`, born)
   if (action.type === 'ask') {
     const ask = params as unknown as AskParams
@@ -212,10 +300,23 @@ function act(code: StepCode, born: Births, action: Action, out: { sends: Send[];
   } else if ((RESERVED_ACTIONS as readonly string[]).includes(action.type)) {
     out.actions.push({ op: action.op, type: action.type, params })
   } else if (action.exec !== undefined && code.machine.implementations.actions[action.type] === action.exec) {
-    const stored = { params: params ?? null, event: payload(action.info.event, 'event', born), context: payload(action.info.context, 'context', born) }
+    const stored = {
+      params: params ?? null,
+      event: payload(action.info.event, 'event', born),
+      context: payload(action.info.context, 'context', born),
+    }
     out.effectsOwed.push({
-      op: action.op, id: action.type, incarnation: 0, src: action.type, kind: 'action', input: stored,
-      policy: 'repeat', timeoutMs: null, retry: NO_RETRY, reserve: null, answer: false,
+      op: action.op,
+      id: action.type,
+      incarnation: 0,
+      src: action.type,
+      kind: 'action',
+      input: stored,
+      policy: 'repeat',
+      timeoutMs: null,
+      retry: NO_RETRY,
+      reserve: null,
+      answer: false,
     })
   } else if (action.exec !== undefined) {
     const { exec, info } = action
@@ -228,7 +329,10 @@ function payload(value: unknown, what: string, born: Births): Json {
   const plain = born.refs.size > 0 ? withRefs(value, born.refs) : value
   assertJson(plain, what, isRef)
   const text = JSON.stringify(plain)
-  if (text.length > PAYLOAD_BYTES_MAX) throw new Defect('E_PAYLOAD_TOO_LARGE', `${what} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`, { hint: 'pass an address or a file name instead' })
+  if (text.length > PAYLOAD_BYTES_MAX)
+    throw new Defect('E_PAYLOAD_TOO_LARGE', `${what} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`, {
+      hint: 'pass an address or a file name instead',
+    })
   return JSON.parse(text)
 }
 
@@ -250,6 +354,8 @@ export function stateName(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value !== 'object' || value === null) return ''
   return Object.entries(value)
-    .map(([key, inner]) => (typeof inner === 'object' && inner !== null && Object.keys(inner).length === 0 ? key : `${key}.${stateName(inner)}`))
+    .map(([key, inner]) =>
+      typeof inner === 'object' && inner !== null && Object.keys(inner).length === 0 ? key : `${key}.${stateName(inner)}`,
+    )
     .join(' & ')
 }

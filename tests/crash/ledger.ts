@@ -26,10 +26,13 @@ export class Ledger {
 
   lines(): readonly Line[] {
     if (!existsSync(this.#file)) return []
-    return readFileSync(this.#file, 'utf8').split('\n').filter((line) => line !== '').map((line) => {
-      const [what, key, attempt] = line.split(' ')
-      return { what: what as Line['what'], key: key!, attempt: Number(attempt) }
-    })
+    return readFileSync(this.#file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [what, key, attempt] = line.split(' ')
+        return { what: what as Line['what'], key: key!, attempt: Number(attempt) }
+      })
   }
 
   /** Wraps a handler so that it bears witness. */
@@ -88,15 +91,17 @@ export function audit(store: Store, run: string, ledger: Ledger): Audit {
     if (row.status === 'in_doubt') inDoubt.push(what)
     if (row.status === 'succeeded' && ends.length === 0) lost.push(`${what}: succeeded, but it never ended`)
     const outcome = outcomes.get(row.id)
-    if (outcome !== undefined && begins.some((begin) => begin.attempt > outcome)) doubled.push(`${what}: begun again after attempt ${outcome} had its outcome`)
+    if (outcome !== undefined && begins.some((begin) => begin.attempt > outcome))
+      doubled.push(`${what}: begun again after attempt ${outcome} had its outcome`)
     if (row.policy === 'prove' && ends.length > 1) doubled.push(`${what}: ended ${ends.length} times`)
-    if (row.policy !== 'repeat' && begins.length > 1 && ends.length > 1) doubled.push(`${what}: begun ${begins.length} times and ended ${ends.length} times`)
+    if (row.policy !== 'repeat' && begins.length > 1 && ends.length > 1)
+      doubled.push(`${what}: begun ${begins.length} times and ended ${ends.length} times`)
     if (begins.length > 1) repeated++
   }
   return { lost, doubled, repeated, inDoubt }
 }
 
-/** By effect, the attempt whose outcome the journal holds. Told by the journal alone, so that a row that lies is found out. */
+/** By effect, the attempt whose outcome the journal holds first. Told by the journal alone, so that a row that lies is found out. */
 function outcomesOf(store: Store, run: string): ReadonlyMap<string, number> {
   const attempts = new Map<string, number>()
   const outcomes = new Map<string, number>()
@@ -107,7 +112,8 @@ function outcomesOf(store: Store, run: string): ReadonlyMap<string, number> {
       since = entry.pos
       const data = JSON.parse(entry.data) as { readonly [key: string]: Json }
       if (entry.type === 'effect.started') attempts.set(String(data['id']), Number(data['attempt']))
-      if (entry.type === 'effect.succeeded' || entry.type === 'effect.failed') outcomes.set(String(data['id']), attempts.get(String(data['id'])) ?? 0)
+      const settled = entry.type === 'effect.succeeded' || entry.type === 'effect.failed'
+      if (settled && !outcomes.has(String(data['id']))) outcomes.set(String(data['id']), attempts.get(String(data['id'])) ?? 0)
     }
   }
 }

@@ -26,9 +26,17 @@ const paper = z.object({ n: z.number() })
 type Paper = z.infer<typeof paper>
 const filePaper = effect({ kind: 'paper.file', input: paper, output: paper, repeat: 'prove' })
 const weighPaper = effect({ kind: 'paper.weigh', input: paper, output: z.object({ n: z.number(), grams: z.number() }), repeat: 'repeat' })
-const shredPaper = effect({ kind: 'paper.shred', input: paper, output: z.object({ code: z.number() }), repeat: 'repeat', timeoutMs: 20_000 })
+const shredPaper = effect({
+  kind: 'paper.shred',
+  input: paper,
+  output: z.object({ code: z.number() }),
+  repeat: 'repeat',
+  timeoutMs: 20_000,
+})
 
-const relay = setup({ types: { context: {} as { home: string; waiting: number[] }, events: {} as { type: 'relay'; n: number } } }).createMachine({
+const relay = setup({
+  types: { context: {} as { home: string; waiting: number[] }, events: {} as { type: 'relay'; n: number } },
+}).createMachine({
   id: 'relay',
   context: { home: '', waiting: [] },
   initial: 'idle',
@@ -36,13 +44,27 @@ const relay = setup({ types: { context: {} as { home: string; waiting: number[] 
     idle: { on: { relay: { target: 'holding', actions: assign({ waiting: ({ context, event }) => [...context.waiting, event.n] }) } } },
     holding: {
       on: { relay: { actions: assign({ waiting: ({ context, event }) => [...context.waiting, event.n] }) } },
-      after: { 3: { target: 'idle', actions: [sendTo(({ self }) => self._parent as AnyActorRef, ({ context }) => ({ type: 'relayed', n: context.waiting })), assign({ waiting: [] })] } },
+      after: {
+        3: {
+          target: 'idle',
+          actions: [
+            sendTo(
+              ({ self }) => self._parent as AnyActorRef,
+              ({ context }) => ({ type: 'relayed', n: context.waiting }),
+            ),
+            assign({ waiting: [] }),
+          ],
+        },
+      },
     },
   },
 })
 
 const clerk = setup({
-  types: { context: {} as { queue: { n: number; to: AnyActorRef }[]; n: number; poisoned: number }, events: {} as { type: 'file'; n: number; replyTo: AnyActorRef } | { type: 'poison' } },
+  types: {
+    context: {} as { queue: { n: number; to: AnyActorRef }[]; n: number; poisoned: number },
+    events: {} as { type: 'file'; n: number; replyTo: AnyActorRef } | { type: 'poison' },
+  },
   actors: { filePaper, weighPaper, shredPaper },
 }).createMachine({
   id: 'clerk',
@@ -57,12 +79,30 @@ const clerk = setup({
   },
   initial: 'idle',
   states: {
-    idle: { always: { guard: ({ context }) => context.queue.length > 0, target: 'weighing', actions: assign({ n: ({ context }) => context.queue[0]!.n }) } },
+    idle: {
+      always: {
+        guard: ({ context }) => context.queue.length > 0,
+        target: 'weighing',
+        actions: assign({ n: ({ context }) => context.queue[0]!.n }),
+      },
+    },
     weighing: { invoke: { src: 'weighPaper', input: ({ context }) => ({ n: context.n }), onDone: 'filing' } },
-    filing: { invoke: { src: 'filePaper', input: ({ context }) => ({ n: context.n }), onDone: [{ guard: ({ context }) => context.n % 8 === 0, target: 'shredding' }, 'answering'] } },
+    filing: {
+      invoke: {
+        src: 'filePaper',
+        input: ({ context }) => ({ n: context.n }),
+        onDone: [{ guard: ({ context }) => context.n % 8 === 0, target: 'shredding' }, 'answering'],
+      },
+    },
     shredding: { invoke: { src: 'shredPaper', input: ({ context }) => ({ n: context.n }), onDone: 'answering' } },
     answering: {
-      entry: [sendTo(({ context }) => context.queue[0]!.to, ({ context }) => ({ type: 'filed', n: context.n })), assign({ queue: ({ context }) => context.queue.slice(1) })],
+      entry: [
+        sendTo(
+          ({ context }) => context.queue[0]!.to,
+          ({ context }) => ({ type: 'filed', n: context.n }),
+        ),
+        assign({ queue: ({ context }) => context.queue.slice(1) }),
+      ],
       always: 'idle',
     },
   },
@@ -88,10 +128,16 @@ const hub = setup({
       | { type: 'ask.down' | 'ask.timed_out'; id: string },
   },
   actors: { relay },
-  actions: { ask: (_, _params: { id: string; to: string; event: { type: string; n: number }; timeoutMs: number }) => {}, note: (_, _params: { n: number }) => {} },
+  actions: {
+    ask: (_, _params: { id: string; to: string; event: { type: string; n: number }; timeoutMs: number }) => {},
+    note: (_, _params: { n: number }) => {},
+  },
   guards: {
     complete: ({ context }) =>
-      context.seen.length === TICKS && context.relayed.length === TICKS && context.filed.length === TICKS / 2 && context.late.length === TICKS / 3,
+      context.seen.length === TICKS &&
+      context.relayed.length === TICKS &&
+      context.filed.length === TICKS / 2 &&
+      context.late.length === TICKS / 3,
   },
 }).createMachine({
   id: 'hub',
@@ -105,18 +151,30 @@ const hub = setup({
         enqueue.assign({ seen: ({ context }) => [...context.seen, n] })
         enqueue.sendTo((n % 2 === 0 ? 'relay-a' : 'relay-b') as never, { type: 'relay', n } as never)
         enqueue({ type: 'note', params: { n } })
-        if (n % 2 === 0) enqueue({ type: 'ask', params: { id: `file-${n}`, to: '/world/office/clerk', event: { type: 'file', n }, timeoutMs: 60_000 } })
+        if (n % 2 === 0)
+          enqueue({ type: 'ask', params: { id: `file-${n}`, to: '/world/office/clerk', event: { type: 'file', n }, timeoutMs: 60_000 } })
         if (n % 3 === 0) enqueue.sendTo(({ self }) => self, { type: 'late', n }, { delay: 7, id: `late-${n}` })
       }),
     },
     relayed: { actions: assign({ relayed: ({ context, event }) => [...context.relayed, ...event.n] }) },
     late: { actions: assign({ late: ({ context, event }) => [...context.late, event.n] }) },
-    seen: { actions: sendTo(({ event }) => event.replyTo, ({ context }) => ({ type: 'seen', seen: context.seen })) },
+    seen: {
+      actions: sendTo(
+        ({ event }) => event.replyTo,
+        ({ context }) => ({ type: 'seen', seen: context.seen }),
+      ),
+    },
     'ask.answered': { actions: assign({ filed: ({ context, event }) => [...context.filed, event.answer.n] }) },
     'ask.down': { actions: assign({ down: ({ context }) => context.down + 1 }) },
     'ask.timed_out': { actions: assign({ down: ({ context }) => context.down + 1 }) },
   },
-  output: ({ context }) => ({ seen: context.seen, relayed: sorted(context.relayed), filed: sorted(context.filed), late: sorted(context.late), down: context.down }),
+  output: ({ context }) => ({
+    seen: context.seen,
+    relayed: sorted(context.relayed),
+    filed: sorted(context.filed),
+    late: sorted(context.late),
+    down: context.down,
+  }),
 })
 const sorted = (list: readonly number[]): number[] => [...list].sort((a, b) => a - b)
 const each = (step: number): number[] => Array.from({ length: TICKS / step }, (_, index) => step * (index + 1))
@@ -135,11 +193,24 @@ export const tree: TreeSpec = {
   ],
 }
 
-/** @param folder  where papers and the ledger are kept. */
-export function makeTroupe(store: Store, folder: string, ledger: Ledger): Troupe {
+type Reap = NonNullable<Parameters<typeof createTroupe>[0]['reap']>
+
+export interface WorldOptions {
+  readonly store: Store
+  /** Where papers and the ledger are kept. */
+  readonly folder: string
+  readonly ledger: Ledger
+  readonly turnStepsMax?: number
+  readonly reap?: Reap | undefined
+  readonly shredSeconds?: number
+}
+
+export function makeTroupe({ store, folder, ledger, turnStepsMax = 256, reap, shredSeconds = 0.1 }: WorldOptions): Troupe {
   const fileOf = (key: string): string => join(folder, `${key.replace('/', '-')}.paper`)
   return createTroupe({
     store,
+    limits: { turnStepsMax },
+    ...(reap === undefined ? {} : { reap }),
     machines: { hub, clerk },
     effects: {
       weighPaper: ledger.witness<Paper, Paper & { grams: number }>({ perform: ({ input }) => ({ n: input.n, grams: 5 * input.n }) }),
@@ -151,7 +222,9 @@ export function makeTroupe(store: Store, folder: string, ledger: Ledger): Troupe
         prove: ({ input, key }) => (existsSync(fileOf(key)) ? { verdict: 'applied', output: input } : { verdict: 'not_applied' }),
       }),
       shredPaper: ledger.witness<Paper, { code: number }>({
-        perform: async ({ run, id, signal }) => ({ code: (await runCommand({ command: 'sleep 0.15', cwd: folder, run, effect: id, signal })).exitCode ?? -1 }),
+        perform: async ({ run, id, signal }) => ({
+          code: (await runCommand({ command: `sleep ${shredSeconds}`, cwd: folder, run, effect: id, signal })).exitCode ?? -1,
+        }),
       }),
     },
   })

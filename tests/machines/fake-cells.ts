@@ -47,7 +47,11 @@ export class FakeCells {
   /** Orders and ends in their order: `start a`, `started a#1`, `exited a#1 error`, `restart a 1`, `stop a 5000`. */
   readonly log: string[] = []
   readonly orders: { readonly by: string; readonly at: number; readonly order: Order }[] = []
-  readonly emitted: Json[] = []
+  readonly emitted: { readonly at: number; readonly event: Json }[] = []
+  /** Exits that a supervisor has put off until all its children had started. */
+  deferrals = 0
+  /** How the end of a child that was not ready yet is told. Engines do either; a supervisor takes both. */
+  unreadyEnd: 'cell.start_failed' | 'cell.exited' = 'cell.start_failed'
   /** Why the root ended; null while it lives. */
   exit: ExitReason | null = null
   /** By address or id; read at each start and stop, so a test may change them. */
@@ -123,6 +127,10 @@ export class FakeCells {
     return cell !== undefined && cell.status !== 'ended'
   }
 
+  isStarting(address: string): boolean {
+    return this.#cells.get(address)?.status === 'starting'
+  }
+
   /** A supervisor's snapshot after its last step. */
   state(address = this.#root): State {
     const { state } = this.#at(address)
@@ -155,11 +163,12 @@ export class FakeCells {
   }
 
   #take(cell: Cell, [state, actions]: readonly [State, readonly { type: string; params?: unknown }[]]): void {
+    this.deferrals = Math.max(this.deferrals, state.status === 'error' ? 0 : state.context.deferred.length)
     cell.state = state
     if (state.status === 'error') this.#end(cell, { kind: 'error', error: state.error as never })
     for (const action of actions) {
-      if (action.type === 'xstate.emit') this.emitted.push((action.params as { event: Json }).event)
-      else this.#perform(cell, action as Order)
+      if (action.type === 'xstate.emit') this.emitted.push({ at: this.now, event: (action.params as { event: Json }).event })
+      else this.#perform(cell, { type: action.type, params: action.params } as Order)
     }
     if (state.hasTag('ready') && cell.status === 'starting') this.#started(cell, false)
     if (state.status === 'done') this.#end(cell, (state.output as { [EXIT_KEY]: ExitReason })[EXIT_KEY])
@@ -252,7 +261,7 @@ export class FakeCells {
       `${failed ? 'failed' : 'exited'} ${cell.id}#${cell.incarnation} ${reason.kind === 'shutdown' ? reason.detail : reason.kind}`,
     )
     if (cell.parent === null) this.exit = reason
-    const type = failed ? 'cell.start_failed' : 'cell.exited'
+    const type = failed ? this.unreadyEnd : 'cell.exited'
     this.#tell(cell, { type, id: cell.id, incarnation: cell.incarnation, now: this.now, reason })
   }
 

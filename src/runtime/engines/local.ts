@@ -2,13 +2,14 @@
 import { hostname } from 'node:os'
 import { UserError } from '../../errors.ts'
 import { assertJson, type Json } from '../../json.ts'
+import { TURN_STEPS_MAX } from '../../limits.ts'
 import { SUPERVISOR_MACHINE, type TreeSpec } from '../../protocol.ts'
 import { type Clock, RunClock } from '../clock.ts'
 import { newRunId, systemClock } from '../clocks/system.ts'
 import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
-import { investigate, verifyJournal } from './local/recovery.ts'
-import { LocalSession } from './local/session.ts'
+import { type Findings, investigate, verifyJournal } from './local/recovery.ts'
+import { LocalSession, type TurnLimits } from './local/session.ts'
 import { Tree } from './local/tree.ts'
 
 export interface LocalEngineOptions {
@@ -17,13 +18,17 @@ export interface LocalEngineOptions {
   readonly clock?: Clock
   /** Makes run ids. Default: ULIDs of the wall clock. */
   readonly newId?: () => string
+  readonly limits?: Partial<TurnLimits>
 }
+
+export type { TurnLimits }
 
 const FINAL = ['succeeded', 'failed', 'canceled']
 
 export function localEngine(options: LocalEngineOptions): Engine {
   const { store } = options
   const clock = options.clock ?? systemClock
+  const limits: TurnLimits = { turnStepsMax: options.limits?.turnStepsMax ?? TURN_STEPS_MAX }
   const newId = options.newId ?? (() => newRunId(clock.wallMs()))
   const startedAt = clock.wallMs()
   const owner = () => ({ pid: process.pid, host: hostname(), startedAt })
@@ -31,14 +36,15 @@ export function localEngine(options: LocalEngineOptions): Engine {
   return {
     start: async (tree, host, start) => {
       const run = start.id ?? newId()
-      if (store.run(run) !== null) throw new UserError('E_RUN_EXISTS', 'a run with this id exists', { where: run, fix: `resume it, or choose another id`, exit: 2 })
+      if (store.run(run) !== null)
+        throw new UserError('E_RUN_EXISTS', 'a run with this id exists', { where: run, fix: `resume it, or choose another id`, exit: 2 })
       host.machineVersion(SUPERVISOR_MACHINE)
       const row = newRun(run, tree, start, clock.wallMs())
       createRun(store, host, row, owner())
       const owned = store.own(run, owner())
-      return session(store, host, clock, owned, null)
+      return session({ store, host, clock, limits }, owned, null)
     },
-    resume: async (run, host, resume) => resumeRun(store, host, clock, run, owner(), resume),
+    resume: async (run, host, resume) => resumeRun({ store, host, clock, limits }, run, owner(), resume),
     close: () => store.close(),
   }
 }
@@ -47,9 +53,24 @@ function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number
   const spec: unknown = tree
   assertJson(spec, 'tree')
   return {
-    run, name: start.name ?? null, project: start.project ?? null, status: 'running', reason: null, tree: spec, input: start.input ?? null,
-    limits: { tokensMax: start.budget?.tokensMax ?? null, deadlineAt: start.deadlineMs ?? null }, meta: start.meta ?? null, output: null,
-    createdAt: wallMs, endedAt: null, epoch: 0, owner: null, position: 0, hash: '', clock: { runMs: 0, wallMs }, counters: { seq: 0, effects: 0, timers: 0 },
+    run,
+    name: start.name ?? null,
+    project: start.project ?? null,
+    status: 'running',
+    reason: null,
+    tree: spec,
+    input: start.input ?? null,
+    limits: { tokensMax: start.budget?.tokensMax ?? null, deadlineAt: start.deadlineMs ?? null },
+    meta: start.meta ?? null,
+    output: null,
+    createdAt: wallMs,
+    endedAt: null,
+    epoch: 0,
+    owner: null,
+    position: 0,
+    hash: '',
+    clock: { runMs: 0, wallMs },
+    counters: { seq: 0, effects: 0, timers: 0 },
   }
 }
 
@@ -57,14 +78,35 @@ function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number
 function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<RunRow['owner']>): void {
   const tree = new Tree({ run: row, cells: [], envelopes: [], timers: [], effects: [], asks: [] }, host, store)
   tree.begin(0, row.clock.wallMs)
-  const pos = tree.fact('run.started', null, null, { name: row.name, pid: owner.pid, host: owner.host, limits: row.limits as unknown as Json, project: row.project })
+  const pos = tree.fact('run.started', null, null, {
+    name: row.name,
+    pid: owner.pid,
+    host: owner.host,
+    limits: row.limits as unknown as Json,
+    project: row.project,
+  })
   const spec = row.tree as unknown as TreeSpec
   const address = `/${encodeURIComponent(spec.id)}`
   const input: Json = { spec: row.tree, input: row.input }
   const cell = {
     row: {
-      address, incarnation: 1, since: 1, machine: SUPERVISOR_MACHINE, version: host.machineVersion(SUPERVISOR_MACHINE), parent: null, id: spec.id, supervised: false,
-      status: 'starting' as const, sync: false, readyTag: null, ready: false, input, children: [], nextId: 0, systemIds: {}, exit: null,
+      address,
+      incarnation: 1,
+      since: 1,
+      machine: SUPERVISOR_MACHINE,
+      version: host.machineVersion(SUPERVISOR_MACHINE),
+      parent: null,
+      id: spec.id,
+      supervised: false,
+      status: 'starting' as const,
+      sync: false,
+      readyTag: null,
+      ready: false,
+      input,
+      children: [],
+      nextId: 0,
+      systemIds: {},
+      exit: null,
     },
     snapshot: null,
   }
@@ -76,19 +118,46 @@ function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<Run
   store.createRun(tree.draft.after(row, row.clock, counters), first)
 }
 
-function session(store: Store, host: Host, clock: Clock, owned: Owned, findings: Awaited<ReturnType<typeof investigate>> | null): RunSession {
+interface Parts {
+  readonly store: Store
+  readonly host: Host
+  readonly clock: Clock
+  readonly limits: TurnLimits
+}
+
+function session({ store, host, clock, limits }: Parts, owned: Owned, findings: Findings | null): RunSession {
   return owning(owned, () => {
     const tree = new Tree(store.image(owned.run), host, store)
-    tree.spentTokens = store.effects(owned.run).reduce((sum, row) => sum + (row.usage === null ? 0 : row.usage.inputTokens + row.usage.outputTokens), 0)
-    return new LocalSession({ tree, store, owned, clock, recovery: findings?.recovery ?? null, first: findings === null ? undefined : (live) => findings.apply(live) })
+    tree.spentTokens = store
+      .effects(owned.run)
+      .reduce((sum, row) => sum + (row.usage === null ? 0 : row.usage.inputTokens + row.usage.outputTokens), 0)
+    return new LocalSession({
+      tree,
+      store,
+      owned,
+      clock,
+      limits,
+      recovery: findings?.recovery ?? null,
+      first: findings === null ? undefined : (live) => findings.apply(live),
+    })
   })
 }
 
-async function resumeRun(store: Store, host: Host, clock: Clock, run: string, owner: NonNullable<RunRow['owner']>, options: ResumeOptions): Promise<RunSession> {
+async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['owner']>, options: ResumeOptions): Promise<RunSession> {
+  const { store, host, clock } = parts
   const before = store.run(run)
-  if (before === null) throw new UserError('E_RUN_NOT_FOUND', `no run \`${run}\` in ${store.path}`, { where: run, fix: 'troupe ps --all --everywhere', exit: 9 })
+  if (before === null)
+    throw new UserError('E_RUN_NOT_FOUND', `no run \`${run}\` in ${store.path}`, {
+      where: run,
+      fix: 'troupe ps --all --everywhere',
+      exit: 9,
+    })
   if (FINAL.includes(before.status)) {
-    throw new UserError('E_RUN_FINISHED', `${before.status}; there is nothing to continue`, { where: `run ${run}`, fix: `troupe show ${run}`, exit: 1 })
+    throw new UserError('E_RUN_FINISHED', `${before.status}; there is nothing to continue`, {
+      where: `run ${run}`,
+      fix: `troupe show ${run}`,
+      exit: 1,
+    })
   }
   const owned = store.own(run, owner, options.takeOver === true ? { takeOver: true } : {})
   try {
@@ -97,7 +166,11 @@ async function resumeRun(store: Store, host: Host, clock: Clock, run: string, ow
     const now = new RunClock(clock, image.run.clock).now()
     const findings = await investigate(image, host, before.owner, (thread) => store.thread(run, thread), now)
     const tokensMax = options.budget?.tokensMax
-    return session(store, host, clock, owned, tokensMax === undefined ? findings : { ...findings, apply: (tree) => raise(tree, tokensMax, findings.apply) })
+    return session(
+      parts,
+      owned,
+      tokensMax === undefined ? findings : { ...findings, apply: (tree) => raise(tree, tokensMax, findings.apply) },
+    )
   } catch (error) {
     owned.release()
     throw error

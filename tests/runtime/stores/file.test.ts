@@ -1,7 +1,7 @@
 /** The database file: whose it is, who may read it, which version it has, and what is left when it is closed. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
@@ -13,6 +13,7 @@ import { remount, skip, smallDisk } from './mount.ts'
 import { startOwner } from './owner.process.ts'
 import { commit, entries, folder, OWNER, openStore, ownedRun, RUN, runRow, thrown } from './samples.ts'
 
+const STORE_MODULE = fileURLToPath(new URL('../../../src/runtime/stores/sqlite/store.ts', import.meta.url))
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
 const sha = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
 function execute(path: string, sql: string): void {
@@ -60,8 +61,7 @@ test('a commit is synced to the disk before it returns, and the default is that'
   const code = `const { sqliteStore } = await import(process.argv[1]); const store = sqliteStore({ path: process.argv[2] })
     store.createRun(JSON.parse(process.argv[3]), JSON.parse(process.argv[4]))
     for (let n = 0; n < 20; n++) store.request('${RUN}', 'send', n); process.kill(process.pid, 'SIGKILL')`
-  const module = fileURLToPath(new URL('../../../src/runtime/stores/sqlite/store.ts', import.meta.url))
-  const args = ['--input-type=module', '-e', code, module, path, JSON.stringify(runRow()), JSON.stringify(commit())]
+  const args = ['--input-type=module', '-e', code, STORE_MODULE, path, JSON.stringify(runRow()), JSON.stringify(commit())]
   const traced = spawnSync('strace', ['-f', '-qq', '-e', 'trace=fdatasync,fsync', '-P', `${path}-wal`, process.execPath, ...args], {
     encoding: 'utf8',
   })
@@ -82,7 +82,7 @@ test.each([
   ['a database of another program', (path: string): void => execute(path, 'PRAGMA application_id = 7; CREATE TABLE t (a)')],
   ['a database of nobody', (path: string): void => execute(path, 'CREATE TABLE t (a)')],
   ['a folder', (path: string) => mkdirSync(path)],
-  ['a special file', (path: string) => execFileSync('mkfifo', [path])],
+  ['a device', (path: string): void => symlinkSync('/dev/null', path)],
 ] as const)('STO-57: %s is refused in one sentence and stays as it is', (_, make) => {
   const path = join(folder(), 'troupe.db')
   make(path)
@@ -119,6 +119,36 @@ test('STO-57: a store on a read-only file system is refused and stays as it is',
   expect(thrown(() => sqliteStore({ path }))).toMatchObject({ name: 'UserError', code: 'E_STORE_READ_ONLY', exit: 10 })
   expect(thrown(() => sqliteStore({ path: join(disk, 'other', 'troupe.db') }))).toMatchObject({ code: 'E_STORE_READ_ONLY' })
   expect(listing(disk)).toEqual(before)
+})
+
+test('STO-57: a file without the right to write is refused and stays as it is', (context) => {
+  const path = join(folder(), 'troupe.db')
+  sqliteStore({ path }).close()
+  const root = process.getuid?.() === 0
+  // Root may write anything: as root the question is put by a process of somebody else, whose folder it is.
+  if (root) chownSync(dirname(path), 65_534, 65_534)
+  chmodSync(path, 0o444)
+  const before = listing(dirname(path))
+  const code = `const { sqliteStore } = await import(process.argv[1])
+    try { sqliteStore({ path: process.argv[2] }) } catch (error) { console.log(error.name, error.code, error.options.exit) }`
+  const args = ['--input-type=module', '-e', code, STORE_MODULE, path]
+  const asked = spawnSync(process.execPath, args, { encoding: 'utf8', ...(root ? { uid: 65_534, gid: 65_534 } : {}) })
+  if (asked.status !== 0)
+    skip(context, `another user cannot run this repository: ${asked.error?.message ?? asked.stderr.trim().split('\n').at(-1)}`)
+  expect([asked.stdout.trim(), listing(dirname(path))]).toEqual(['UserError E_STORE_READ_ONLY 10', before])
+})
+
+test('a new store whose file another process reads is waited for, as long as was given', () => {
+  const path = join(folder(), 'troupe.db')
+  execute(path, `PRAGMA application_id = ${APPLICATION_ID}; CREATE TABLE t (a)`)
+  const reader = new Database(path)
+  reader.exec('BEGIN')
+  reader.prepare('SELECT count(*) FROM t').get()
+  const started = performance.now()
+  const refused = thrown(() => sqliteStore({ path, busyTimeoutMs: 200 }))
+  expect(refused).toMatchObject({ name: 'UserError', code: 'E_STORE_BUSY', exit: 10, retryable: true })
+  expect(performance.now() - started).toBeGreaterThan(190)
+  reader.close()
 })
 
 test('STO-57: a store of a newer troupe is refused and stays as it is', () => {

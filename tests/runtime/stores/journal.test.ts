@@ -149,6 +149,8 @@ test('STO-18: the commit of an older epoch throws and writes nothing', () => {
   }
   expect(thrown(() => owned.check()).code).toBe('E_LEASE_LOST')
   expect(store.image(RUN)).toEqual(before)
+  const older = commit({ epoch: 1, expectedPosition: 5, journal: entries(1, 5) })
+  expect(thrown(() => other.commit(older)).code).toBe('E_LEASE_LOST')
   other.check()
   other.commit(commit({ epoch: 2, expectedPosition: 5, journal: entries(1, 5) }))
   expect(store.run(RUN)!.position).toBe(6)

@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest'
 
 const CHILD = fileURLToPath(new URL('./owner.child.ts', import.meta.url))
 
-export type Line = { readonly [key: string]: unknown }
+type Line = { readonly [key: string]: unknown }
 
 export interface OwnerProcess {
   readonly pid: number

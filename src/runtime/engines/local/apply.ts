@@ -15,8 +15,13 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
   if (isStart) tree.change(cell, { status: 'active' })
   const from = cell.snapshot?.value ?? null
   const pos = tree.fact('step.committed', cell.row, envelope.cause, {
-    event: envelope.event, seq: envelope.seq, from, to: result.snapshot === 'unchanged' ? from : result.snapshot.value,
-    handled: result.handled, now: tree.now, hash: (result.snapshot === 'unchanged' ? cell.snapshot?.hash : result.snapshot.hash) ?? null,
+    event: envelope.event,
+    seq: envelope.seq,
+    from,
+    to: result.snapshot === 'unchanged' ? from : result.snapshot.value,
+    handled: result.handled,
+    now: tree.now,
+    hash: (result.snapshot === 'unchanged' ? cell.snapshot?.hash : result.snapshot.hash) ?? null,
   })
   tree.done(envelope, 'consumed')
   if (result.snapshot !== 'unchanged') tree.keepSnapshot(cell, result.snapshot)
@@ -25,7 +30,16 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
   for (const owed of result.effectsOwed) oweEffect(tree, cell, envelope, owed, pos)
   for (const timer of result.timersSet) {
     const { address: owner, incarnation } = cell.row
-    const row = tree.setTimer({ owner, incarnation, id: timer.id, to: timer.to, event: timer.event, dueAt: tree.now + timer.delayMs, kind: 'event', cause: pos })
+    const row = tree.setTimer({
+      owner,
+      incarnation,
+      id: timer.id,
+      to: timer.to,
+      event: timer.event,
+      dueAt: tree.now + timer.delayMs,
+      kind: 'event',
+      cause: pos,
+    })
     tree.fact('timer.set', cell.row, pos, { timer: row.timer, id: timer.id, dueAt: row.dueAt, to: timer.to })
   }
   deliveries(tree, cell, envelope, result, pos)
@@ -40,7 +54,13 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
 /** Writes the cell's row only where the step changed more than its snapshot. */
 function keepRow(tree: Tree, cell: Cell, result: StepResult): void {
   const { row } = cell
-  if (result.children === row.children && result.nextId === row.nextId && result.systemIdsSet.length === 0 && result.systemIdsFreed.length === 0) return
+  if (
+    result.children === row.children &&
+    result.nextId === row.nextId &&
+    result.systemIdsSet.length === 0 &&
+    result.systemIdsFreed.length === 0
+  )
+    return
   const systemIds = { ...row.systemIds }
   for (const systemId of result.systemIdsFreed) {
     delete systemIds[systemId]
@@ -69,7 +89,8 @@ function clearTimers(tree: Tree, cell: Cell, id: string, pos: number): void {
     tree.clearTimer(timer.timer)
     tree.fact('timer.cleared', cell.row, pos, { timer: timer.timer, id })
   }
-  for (const envelope of tree.mail.remove(cell.row.address, (waiting) => waiting.kind === 'timer' && waiting.timerId === id)) tree.done(envelope, 'cleared')
+  for (const envelope of tree.mail.remove(cell.row.address, (waiting) => waiting.kind === 'timer' && waiting.timerId === id))
+    tree.done(envelope, 'cleared')
 }
 
 type Delivery = { readonly op: number; readonly go: () => void }
@@ -81,7 +102,16 @@ function deliveries(tree: Tree, cell: Cell, envelope: Envelope, result: StepResu
   for (const start of result.cellsStarted) all.push({ op: start.op, go: () => startChild(tree, cell, envelope, start, pos) })
   for (const stop of result.cellsStopped) {
     const { link } = stop
-    all.push({ op: stop.op, go: () => void tree.post(envelope, stop.op, { kind: 'stop', to: link.address, incarnation: link.incarnation, from: cell.row.address, event: { type: 'troupe.stop' } }, pos) })
+    all.push({
+      op: stop.op,
+      go: () =>
+        void tree.post(
+          envelope,
+          stop.op,
+          { kind: 'stop', to: link.address, incarnation: link.incarnation, from: cell.row.address, event: { type: 'troupe.stop' } },
+          pos,
+        ),
+    })
   }
   for (const action of result.actions) {
     if (action.run !== undefined) tree.afterwards.run.push(action.run)
@@ -94,21 +124,52 @@ function deliveries(tree: Tree, cell: Cell, envelope: Envelope, result: StepResu
 
 function sendOne(tree: Tree, cell: Cell, envelope: Envelope, send: Send, pos: number): void {
   if (send.ask !== undefined) ask(tree, cell, envelope, send, send.ask, pos)
-  else tree.post(envelope, send.op, { kind: send.kind, to: send.to, incarnation: send.incarnation, from: cell.row.address, event: send.event }, pos)
+  else
+    tree.post(
+      envelope,
+      send.op,
+      { kind: send.kind, to: send.to, incarnation: send.incarnation, from: cell.row.address, event: send.event },
+      pos,
+    )
 }
 
 /** A child of XState's kind: its own cell, told to start by the first envelope it gets. */
 function startChild(tree: Tree, cell: Cell, envelope: Envelope, start: CellStarted, pos: number): void {
   const { link } = start
   const row = {
-    address: link.address, incarnation: link.incarnation, since: link.incarnation, machine: start.machine, version: tree.host.machineVersion(start.machine),
-    parent: { address: cell.row.address, incarnation: cell.row.incarnation }, id: link.id, supervised: false, status: 'starting' as const, sync: link.sync === true,
-    readyTag: null, ready: false, input: start.input, children: [], nextId: 0, systemIds: {}, exit: null,
+    address: link.address,
+    incarnation: link.incarnation,
+    since: link.incarnation,
+    machine: start.machine,
+    version: tree.host.machineVersion(start.machine),
+    parent: { address: cell.row.address, incarnation: cell.row.incarnation },
+    id: link.id,
+    supervised: false,
+    status: 'starting' as const,
+    sync: link.sync === true,
+    readyTag: null,
+    ready: false,
+    input: start.input,
+    children: [],
+    nextId: 0,
+    systemIds: {},
+    exit: null,
   }
   const child: Cell = { row, snapshot: null }
   tree.adopt(child)
   tree.change(child, {})
-  tree.post(envelope, start.op, { kind: 'start', to: link.address, incarnation: link.incarnation, from: cell.row.address, event: { type: 'troupe.start', input: start.input } }, pos)
+  tree.post(
+    envelope,
+    start.op,
+    {
+      kind: 'start',
+      to: link.address,
+      incarnation: link.incarnation,
+      from: cell.row.address,
+      event: { type: 'troupe.start', input: start.input },
+    },
+    pos,
+  )
 }
 
 /** `onSnapshot`: the parent hears of every snapshot of an active child, after what the child itself sent. */
@@ -117,7 +178,19 @@ function notifySync(tree: Tree, cell: Cell, envelope: Envelope, result: StepResu
   if (!row.sync || row.parent === null || result.exit !== null || cell.snapshot === null || cell.snapshot === undefined) return
   const { status, value, context } = JSON.parse(cell.snapshot.json) as { status: Json; value: Json; context: Json }
   const event = { type: `xstate.snapshot.${row.id}`, snapshot: { status, value, context } }
-  tree.post(envelope, OP_LAST, { kind: 'child', to: row.parent.address, incarnation: row.parent.incarnation, from: row.address, event, child: { id: row.id, incarnation: row.incarnation } }, pos)
+  tree.post(
+    envelope,
+    OP_LAST,
+    {
+      kind: 'child',
+      to: row.parent.address,
+      incarnation: row.parent.incarnation,
+      from: row.address,
+      event,
+      child: { id: row.id, incarnation: row.incarnation },
+    },
+    pos,
+  )
 }
 
 function words(tree: Tree, cell: Cell, result: StepResult, pos: number): void {
@@ -127,7 +200,8 @@ function words(tree: Tree, cell: Cell, result: StepResult, pos: number): void {
     else tree.fact('event.emitted', cell.row, pos, { event })
   }
   for (const log of result.logs) tree.fact('log.written', cell.row, pos, { label: log.label, value: log.value })
-  for (const append of result.threadAppends) tree.draft.threadAppends.push({ thread: append.thread, items: append.items.map((item) => JSON.stringify(item)), born: pos })
+  for (const append of result.threadAppends)
+    tree.draft.threadAppends.push({ thread: append.thread, items: append.items.map((item) => JSON.stringify(item)), born: pos })
   for (const fact of result.journal) tree.fact(fact.type, cell.row, pos, fact.data as { [key: string]: Json })
 }
 

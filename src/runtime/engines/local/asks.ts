@@ -23,11 +23,23 @@ export function ask(tree: Tree, cell: Cell, envelope: Envelope, send: Send, para
     tree.post(envelope, send.op, { kind: 'system', to: asker.address, incarnation: asker.incarnation, from: params.to, event }, pos)
     return
   }
-  tree.post(envelope, send.op, { kind: 'mail', to: params.to, incarnation: null, from: cell.row.address, event: question(params.event, row) }, pos)
+  tree.post(
+    envelope,
+    send.op,
+    { kind: 'mail', to: params.to, incarnation: null, from: cell.row.address, event: question(params.event, row) },
+    pos,
+  )
 }
 
 /** From outside: the caller's promise lives in this process only. */
-export function askFromOutside(tree: Tree, to: Address, event: EventData, timeoutMs: number, pos: number, caller: { resolve(answer: EventData): void; reject(error: unknown): void }): void {
+export function askFromOutside(
+  tree: Tree,
+  to: Address,
+  event: EventData,
+  timeoutMs: number,
+  pos: number,
+  caller: { resolve(answer: EventData): void; reject(error: unknown): void },
+): void {
   const row = open(tree, { asker: null, id: 'outside', to }, timeoutMs, pos)
   tree.callers.set(row.ask, caller)
   tree.post(null, 0, { kind: 'mail', to, incarnation: null, from: null, event: question(event, row) }, pos)
@@ -37,8 +49,14 @@ function open(tree: Tree, ask: Omit<AskRow, 'ask' | 'timer'>, timeoutMs: number,
   const number = ++tree.counters.seq
   const owner = ask.asker ?? { address: `${PREFIX}${number}`, incarnation: 1 }
   const timer = tree.setTimer({
-    owner: owner.address, incarnation: owner.incarnation, id: `ask:${number}`, to: owner.address, event: { type: 'ask.timed_out', id: ask.id, to: ask.to },
-    dueAt: tree.now + timeoutMs, kind: 'ask', cause: pos,
+    owner: owner.address,
+    incarnation: owner.incarnation,
+    id: `ask:${number}`,
+    to: owner.address,
+    event: { type: 'ask.timed_out', id: ask.id, to: ask.to },
+    dueAt: tree.now + timeoutMs,
+    kind: 'ask',
+    cause: pos,
   })
   const row: AskRow = { ...ask, ask: number, timer: timer.timer }
   tree.asks.set(number, row)
@@ -46,7 +64,10 @@ function open(tree: Tree, ask: Omit<AskRow, 'ask' | 'timer'>, timeoutMs: number,
   return row
 }
 
-const question = (event: EventData, row: AskRow): EventData => ({ ...event, replyTo: { [REF_KEY]: `${PREFIX}${row.ask}`, incarnation: 1, id: row.id } })
+const question = (event: EventData, row: AskRow): EventData => ({
+  ...event,
+  replyTo: { [REF_KEY]: `${PREFIX}${row.ask}`, incarnation: 1, id: row.id },
+})
 
 function close(tree: Tree, row: AskRow): void {
   tree.asks.delete(row.ask)
@@ -59,11 +80,22 @@ export function answer(tree: Tree, envelope: Envelope): void {
   const row = tree.asks.get(Number(envelope.to.slice(PREFIX.length)))
   tree.done(envelope, row === undefined ? 'stale' : 'consumed')
   if (row === undefined) {
-    tree.fact('message.dropped', null, envelope.cause, { to: envelope.to, from: envelope.from, event: envelope.event.type, reason: 'stale', why: 'the ask is settled' })
+    tree.fact('message.dropped', null, envelope.cause, {
+      to: envelope.to,
+      from: envelope.from,
+      event: envelope.event.type,
+      reason: 'stale',
+      why: 'the ask is settled',
+    })
     return
   }
   close(tree, row)
-  const pos = tree.fact('ask.settled', row.asker, envelope.cause, { id: row.id, to: row.to, as: 'answered', answer: row.asker === null ? envelope.event : envelope.event.type })
+  const pos = tree.fact('ask.settled', row.asker, envelope.cause, {
+    id: row.id,
+    to: row.to,
+    as: 'answered',
+    answer: row.asker === null ? envelope.event : envelope.event.type,
+  })
   if (row.asker === null) settleCaller(tree, row, (caller) => caller.resolve(envelope.event))
   else tell(tree, envelope, row, { type: 'ask.answered', id: row.id, answer: envelope.event }, pos)
 }
@@ -74,7 +106,8 @@ export function timedOut(tree: Tree, timer: TimerRow): void {
   if (row === undefined) return
   close(tree, row)
   const pos = tree.fact('ask.settled', row.asker, timer.cause, { id: row.id, to: row.to, as: 'timed_out' })
-  if (row.asker === null) settleCaller(tree, row, (caller) => caller.reject(new Defect('E_ASK_TIMED_OUT', `${row.to} did not answer in time`)))
+  if (row.asker === null)
+    settleCaller(tree, row, (caller) => caller.reject(new Defect('E_ASK_TIMED_OUT', `${row.to} did not answer in time`)))
   else tell(tree, null, row, timer.event, pos)
 }
 
@@ -85,14 +118,19 @@ export function timedOut(tree: Tree, timer: TimerRow): void {
 export function closeAsks(tree: Tree, cell: Cell, cause: number, reason: ExitReason, forGood = false): void {
   if (tree.asks.size === 0) return
   const { address, incarnation } = cell.row
-  const unread = new Set(forGood ? [] : tree.mail.waiting(address).map((letter) => (letter.event['replyTo'] as { [REF_KEY]?: string } | undefined)?.[REF_KEY]))
+  const unread = new Set(
+    forGood ? [] : tree.mail.waiting(address).map((letter) => (letter.event['replyTo'] as { [REF_KEY]?: string } | undefined)?.[REF_KEY]),
+  )
   for (const row of [...tree.asks.values()]) {
     if (row.asker?.address === address && isBound(cell.row, row.asker.incarnation)) {
       close(tree, row)
     } else if (row.to === address && !unread.has(`${PREFIX}${row.ask}`)) {
       close(tree, row)
       const pos = tree.fact('ask.settled', row.asker, cause, { id: row.id, to: row.to, as: 'down' })
-      if (row.asker === null) settleCaller(tree, row, (caller) => caller.reject(new Defect('E_ASK_DOWN', `${row.to} ended before it answered`, { hint: JSON.stringify(reason) })))
+      if (row.asker === null)
+        settleCaller(tree, row, (caller) =>
+          caller.reject(new Defect('E_ASK_DOWN', `${row.to} ended before it answered`, { hint: JSON.stringify(reason) })),
+        )
       else tell(tree, null, row, { type: 'ask.down', id: row.id, to: row.to, incarnation, reason: reason as unknown as Json }, pos)
     }
   }
@@ -103,7 +141,11 @@ function tell(tree: Tree, current: Envelope | null, row: AskRow, event: EventDat
   tree.post(current, 0, { kind: 'system', to: row.asker.address, incarnation: row.asker.incarnation, from: row.to, event }, pos)
 }
 
-function settleCaller(tree: Tree, row: AskRow, settle: (caller: { resolve(answer: EventData): void; reject(error: unknown): void }) => void): void {
+function settleCaller(
+  tree: Tree,
+  row: AskRow,
+  settle: (caller: { resolve(answer: EventData): void; reject(error: unknown): void }) => void,
+): void {
   const caller = tree.callers.get(row.ask)
   tree.callers.delete(row.ask)
   if (caller !== undefined) tree.afterwards.run.push(() => settle(caller))

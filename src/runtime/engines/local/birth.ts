@@ -7,7 +7,12 @@ import { type Cell, OP_LAST, type Tree } from './tree.ts'
 /** After the step that made the first snapshot: mail that came before it is deliverable now. */
 export function born(tree: Tree, cell: Cell, envelope: Envelope): void {
   const { row } = cell
-  tree.fact('actor.started', row, envelope.cause, { machine: row.machine, version: row.version, parent: row.parent?.address ?? null, supervised: row.supervised })
+  tree.fact('actor.started', row, envelope.cause, {
+    machine: row.machine,
+    version: row.version,
+    parent: row.parent?.address ?? null,
+    supervised: row.supervised,
+  })
   tree.mail.release(row.address)
 }
 
@@ -35,5 +40,10 @@ function tellStarted(tree: Tree, cell: Cell, envelope: Envelope, declined: boole
   const { row } = cell
   if (row.parent === null) return
   const event = { type: 'cell.started', id: row.id, incarnation: row.incarnation, now: tree.now, declined }
-  tree.post(envelope, OP_LAST, { kind: 'system', to: row.parent.address, incarnation: row.parent.incarnation, from: row.address, event }, tree.draft.position)
+  tree.post(
+    envelope,
+    OP_LAST,
+    { kind: 'system', to: row.parent.address, incarnation: row.parent.incarnation, from: row.address, event },
+    tree.draft.position,
+  )
 }

@@ -11,21 +11,40 @@ import type { Tree } from './tree.ts'
 export function checkTarget(tree: Tree, to: Address, event: EventData): EventData {
   if (typeof event?.type !== 'string' || isRefusedFromOutside(event.type)) {
     const type = String(event?.type)
-    throw new UserError('E_EVENT_REFUSED', `\`${type}\` cannot be sent from outside: the name is reserved`, { where: to, fix: 'send an event that the machine declares', exit: 2 })
+    throw new UserError('E_EVENT_REFUSED', `\`${type}\` cannot be sent from outside: the name is reserved`, {
+      where: to,
+      fix: 'send an event that the machine declares',
+      exit: 2,
+    })
   }
   if (!tree.cells.has(to)) {
     const near = [...tree.cells.keys()].filter((address) => address.endsWith(to.slice(to.lastIndexOf('/')))).slice(0, 3)
-    throw new UserError('E_TARGET_NOT_FOUND', `${tree.run.run} has no actor \`${to}\`${near.length > 0 ? `; near: ${near.join(' ')}` : ''}`, {
-      where: to, fix: `troupe show ${tree.run.run} --tree`, exit: 9,
-    })
+    throw new UserError(
+      'E_TARGET_NOT_FOUND',
+      `${tree.run.run} has no actor \`${to}\`${near.length > 0 ? `; near: ${near.join(' ')}` : ''}`,
+      {
+        where: to,
+        fix: `troupe show ${tree.run.run} --tree`,
+        exit: 9,
+      },
+    )
   }
   if (tree.mail.depth(to) >= MAILBOX_DEPTH_MAX) {
-    throw new UserError('E_MAILBOX_FULL', `${MAILBOX_DEPTH_MAX} events wait for ${to} already`, { where: to, fix: 'send again when it has worked some off', exit: 1, retryable: true })
+    throw new UserError('E_MAILBOX_FULL', `${MAILBOX_DEPTH_MAX} events wait for ${to} already`, {
+      where: to,
+      fix: 'send again when it has worked some off',
+      exit: 1,
+      retryable: true,
+    })
   }
   assertJson(event, `event ${event.type}`, isRef)
   const text = JSON.stringify(event)
   if (text.length > PAYLOAD_BYTES_MAX) {
-    throw new UserError('E_PAYLOAD_TOO_LARGE', `event ${event.type} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`, { where: to, fix: 'pass a file name instead', exit: 2 })
+    throw new UserError('E_PAYLOAD_TOO_LARGE', `event ${event.type} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`, {
+      where: to,
+      fix: 'pass a file name instead',
+      exit: 2,
+    })
   }
   return JSON.parse(text)
 }

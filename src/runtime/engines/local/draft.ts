@@ -29,7 +29,13 @@ export class Draft {
   }
 
   /** Adds a journal entry and returns its position. */
-  fact(at: number, type: string, where: { path: Address | null; inc: Incarnation | null }, cause: number | null, data: { readonly [key: string]: Json | undefined }): number {
+  fact(
+    at: number,
+    type: string,
+    where: { path: Address | null; inc: Incarnation | null },
+    cause: number | null,
+    data: { readonly [key: string]: Json | undefined },
+  ): number {
     const unsealed = { pos: ++this.position, at, type, path: where.path, inc: where.inc, cause, data: JSON.stringify(data) }
     this.hash = chain(this.hash, unsealed)
     this.journal.push({ ...unsealed, hash: this.hash })

@@ -6,13 +6,14 @@ import type { Usage } from '../../../effect.ts'
 import { Defect, type ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { EffectOwed, Envelope } from '../../cell.ts'
-import { NEXT, type EffectStatus } from '../../status.ts'
+import { type EffectStatus, NEXT } from '../../status.ts'
 import type { EffectRow } from '../../store.ts'
 import { type Cell, isBound, type Tree } from './tree.ts'
 
 /** Changes an effect's row. @throws {Defect} `E_EFFECT_STATUS` for a change that the table does not allow. */
 export function move(tree: Tree, row: EffectRow, status: EffectStatus, change: Partial<EffectRow> = {}): EffectRow {
-  if (status !== row.status && !NEXT[row.status].includes(status)) throw new Defect('E_EFFECT_STATUS', `effect ${row.id} cannot go from ${row.status} to ${status}`)
+  if (status !== row.status && !NEXT[row.status].includes(status))
+    throw new Defect('E_EFFECT_STATUS', `effect ${row.id} cannot go from ${row.status} to ${status}`)
   const next = { ...row, ...change, status }
   tree.keepEffect(next)
   return next
@@ -22,10 +23,31 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
   const id = `e${++tree.counters.effects}`
   const { op: _, id: invoke, incarnation: invocation, ...facts } = owed
   const row: EffectRow = {
-    ...facts, id, owner: cell.row.address, incarnation: cell.row.incarnation, invoke, invocation, status: 'owed', attempt: 0, startedAt: null, nextAt: null,
-    output: undefined, error: null, usage: null, evidence: null, cause: pos,
+    ...facts,
+    id,
+    owner: cell.row.address,
+    incarnation: cell.row.incarnation,
+    invoke,
+    invocation,
+    status: 'owed',
+    attempt: 0,
+    startedAt: null,
+    nextAt: null,
+    output: undefined,
+    error: null,
+    usage: null,
+    evidence: null,
+    cause: pos,
   }
-  const born = tree.fact('effect.owed', cell.row, pos, { id, kind: row.kind, src: row.src, policy: row.policy, input: row.kind === 'action' ? null : row.input, timeoutMs: row.timeoutMs, reserve: row.reserve as unknown as Json })
+  const born = tree.fact('effect.owed', cell.row, pos, {
+    id,
+    kind: row.kind,
+    src: row.src,
+    policy: row.policy,
+    input: row.kind === 'action' ? null : row.input,
+    timeoutMs: row.timeoutMs,
+    reserve: row.reserve as unknown as Json,
+  })
   tree.keepEffect(row)
   const worst = row.reserve?.tokens ?? 0
   const max = tree.run.limits.tokensMax
@@ -34,7 +56,17 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
   if (tree.spentTokens + reserved + worst <= max) return
   const spent = tree.spentTokens
   tree.fact('limit.reached', cell.row, born, { which: 'tokens', spent, reserved, worst, limit: max })
-  fail(tree, row, { code: 'E_LIMIT_TOKENS', message: `${spent} of ${max} tokens are spent and ${reserved} reserved; the next call may take ${worst}`, path: row.owner }, null, envelope)
+  fail(
+    tree,
+    row,
+    {
+      code: 'E_LIMIT_TOKENS',
+      message: `${spent} of ${max} tokens are spent and ${reserved} reserved; the next call may take ${worst}`,
+      path: row.owner,
+    },
+    null,
+    envelope,
+  )
 }
 
 const reservedTokens = (tree: Tree): number => [...tree.effects.values()].reduce((sum, row) => sum + (row.reserve?.tokens ?? 0), 0)
@@ -49,7 +81,13 @@ export function startEffect(tree: Tree, row: EffectRow): void {
 
 export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, usage: Usage | null, evidence: string | null = null): void {
   tree.spentTokens += tokensOf(usage)
-  const pos = tree.fact('effect.succeeded', ownerOf(row), row.cause, { id: row.id, kind: row.kind, output: output ?? null, usage: usage as unknown as Json, durationMs: tree.now - (row.startedAt ?? tree.now) })
+  const pos = tree.fact('effect.succeeded', ownerOf(row), row.cause, {
+    id: row.id,
+    kind: row.kind,
+    output: output ?? null,
+    usage: usage as unknown as Json,
+    durationMs: tree.now - (row.startedAt ?? tree.now),
+  })
   move(tree, row, 'succeeded', { output, usage: added(row.usage, usage), evidence, nextAt: null })
   report(tree, row, { type: `xstate.done.actor.${row.invoke}`, output, actorId: row.invoke }, pos)
 }
@@ -57,7 +95,13 @@ export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, us
 /** @param current  the envelope in whose step it failed before it began, or null. */
 export function fail(tree: Tree, row: EffectRow, error: ErrorData, usage: Usage | null, current: Envelope | null = null): void {
   tree.spentTokens += tokensOf(usage)
-  const pos = tree.fact('effect.failed', ownerOf(row), row.cause, { id: row.id, kind: row.kind, attempt: row.attempt, ...error, usage: usage as unknown as Json })
+  const pos = tree.fact('effect.failed', ownerOf(row), row.cause, {
+    id: row.id,
+    kind: row.kind,
+    attempt: row.attempt,
+    ...error,
+    usage: usage as unknown as Json,
+  })
   move(tree, row, 'failed', { error, usage: added(row.usage, usage), nextAt: null })
   report(tree, row, { type: `xstate.error.actor.${row.invoke}`, error: error as unknown as Json, actorId: row.invoke }, pos, current)
 }
@@ -65,7 +109,15 @@ export function fail(tree: Tree, row: EffectRow, error: ErrorData, usage: Usage 
 /** The attempt ended in a failure that may be tried again: the row stays started, with the time of its next attempt. */
 export function retryLater(tree: Tree, row: EffectRow, error: ErrorData, usage: Usage | null, delayMs: number): void {
   tree.spentTokens += tokensOf(usage)
-  tree.fact('retry.scheduled', ownerOf(row), row.cause, { effect: row.id, kind: row.kind, attempt: row.attempt, maxAttempts: row.retry.maxAttempts, delayMs, code: error.code, message: error.message })
+  tree.fact('retry.scheduled', ownerOf(row), row.cause, {
+    effect: row.id,
+    kind: row.kind,
+    attempt: row.attempt,
+    maxAttempts: row.retry.maxAttempts,
+    delayMs,
+    code: error.code,
+    message: error.message,
+  })
   move(tree, row, 'started', { nextAt: tree.now + delayMs, error, usage: added(row.usage, usage) })
 }
 
@@ -79,7 +131,14 @@ export function cancelEffect(tree: Tree, row: EffectRow, cause: number): void {
 /** A late outcome of an effect that was cancelled or settled otherwise: it changes nothing, its cost is settled. */
 export function stale(tree: Tree, row: EffectRow, usage: Usage | null): void {
   tree.spentTokens += tokensOf(usage)
-  tree.fact('message.dropped', ownerOf(row), row.cause, { event: `outcome of ${row.id}`, reason: 'stale', to: row.owner, from: null, why: 'the effect was cancelled', usage: usage as unknown as Json })
+  tree.fact('message.dropped', ownerOf(row), row.cause, {
+    event: `outcome of ${row.id}`,
+    reason: 'stale',
+    to: row.owner,
+    from: null,
+    why: 'the effect was cancelled',
+    usage: usage as unknown as Json,
+  })
 }
 
 /** The outcome goes to the life that invoked it, in the commit that records it. A named action has no answer. */
@@ -87,7 +146,19 @@ function report(tree: Tree, row: EffectRow, event: Envelope['event'], pos: numbe
   if (!row.answer) return
   const cell = tree.cells.get(row.owner)
   if (cell === undefined || !isBound(cell.row, row.incarnation)) return
-  tree.post(current, 0, { kind: 'outcome', to: row.owner, incarnation: row.incarnation, from: null, event, child: { id: row.invoke, incarnation: row.invocation } }, pos)
+  tree.post(
+    current,
+    0,
+    {
+      kind: 'outcome',
+      to: row.owner,
+      incarnation: row.incarnation,
+      from: null,
+      event,
+      child: { id: row.invoke, incarnation: row.invocation },
+    },
+    pos,
+  )
 }
 
 export const ownerOf = (row: EffectRow) => ({ address: row.owner, incarnation: row.incarnation })
@@ -98,5 +169,10 @@ const tokensOf = (usage: Usage | null): number => (usage === null ? 0 : usage.in
 function added(a: Usage | null, b: Usage | null): Usage | null {
   if (a === null || b === null) return a ?? b
   const costUsd = a.costUsd === null || b.costUsd === null ? null : a.costUsd + b.costUsd
-  return { inputTokens: a.inputTokens + b.inputTokens, outputTokens: a.outputTokens + b.outputTokens, costUsd, ...(a.simulated || b.simulated ? { simulated: true } : {}) }
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    costUsd,
+    ...(a.simulated || b.simulated ? { simulated: true } : {}),
+  }
 }

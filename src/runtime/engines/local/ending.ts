@@ -24,7 +24,11 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
   const doubts = open.filter((row) => row.status === 'in_doubt')
   if (doubts.length === 0 || doubts.length < open.length) return null
   const ids = doubts.map((row) => row.id)
-  return { status: 'suspended', reason: { code: 'E_EFFECT_IN_DOUBT', message: `${ids.length} effects in doubt: ${ids.join(', ')}`, effects: ids }, output: null }
+  return {
+    status: 'suspended',
+    reason: { code: 'E_EFFECT_IN_DOUBT', message: `${ids.length} effects in doubt: ${ids.join(', ')}`, effects: ids },
+    output: null,
+  }
 }
 
 function endingOfRoot(reason: ExitReason): Ending {
@@ -33,7 +37,12 @@ function endingOfRoot(reason: ExitReason): Ending {
       return { status: 'succeeded', reason: null, output: reason.output ?? null }
     case 'shutdown':
       if (reason.detail === 'completed') return { status: 'succeeded', reason: null, output: reason.output ?? null }
-      if (reason.detail === 'ordered') return { status: 'canceled', reason: { code: 'E_RUN_CANCELED', message: 'the tree was told to stop' }, output: reason.output ?? null }
+      if (reason.detail === 'ordered')
+        return {
+          status: 'canceled',
+          reason: { code: 'E_RUN_CANCELED', message: 'the tree was told to stop' },
+          output: reason.output ?? null,
+        }
       return { status: 'failed', reason: gaveUp(reason.output), output: null }
     case 'killed':
       return { status: 'failed', reason: { code: 'E_RUN_FAILED', message: 'the root was killed' }, output: null }
@@ -43,17 +52,30 @@ function endingOfRoot(reason: ExitReason): Ending {
 }
 
 function gaveUp(output: Json | undefined): ErrorData {
-  const { last, child, count, max, periodMs } = (output ?? {}) as { last?: ExitReason; child?: string; count?: number; max?: number; periodMs?: number }
+  const { last, child, count, max, periodMs } = (output ?? {}) as {
+    last?: ExitReason
+    child?: string
+    count?: number
+    max?: number
+    periodMs?: number
+  }
   const cause = last?.kind === 'error' ? `${last.error.code} ${last.error.message}` : (last?.kind ?? 'unknown')
   return {
-    code: 'E_SUPERVISOR_GAVE_UP', message: `${count ?? '?'} restarts in ${periodMs ?? '?'} ms, ${max ?? '?'} are allowed; last: ${child ?? '?'}: ${cause}`,
+    code: 'E_SUPERVISOR_GAVE_UP',
+    message: `${count ?? '?'} restarts in ${periodMs ?? '?'} ms, ${max ?? '?'} are allowed; last: ${child ?? '?'}: ${cause}`,
     ...(last?.kind === 'error' ? { cause: last.error as unknown as Json } : {}),
   }
 }
 
 export function writeEnding(tree: Tree, ending: Ending): void {
   const final = ending.status === 'succeeded' || ending.status === 'failed' || ending.status === 'canceled'
-  const type = final ? 'run.finished' : ending.status === 'suspended' ? 'run.suspended' : ending.status === 'limited' ? 'run.limited' : 'run.interrupted'
+  const type = final
+    ? 'run.finished'
+    : ending.status === 'suspended'
+      ? 'run.suspended'
+      : ending.status === 'limited'
+        ? 'run.limited'
+        : 'run.interrupted'
   const pending = ending.status === 'suspended' ? [...tree.effects.values()].map((row) => row.id) : undefined
   tree.fact(type, null, null, { status: ending.status, reason: ending.reason as unknown as Json, pending, openEffects: tree.effects.size })
   tree.draft.changeRun({ status: ending.status, reason: ending.reason, output: ending.output, owner: null, endedAt: tree.wall })
@@ -80,7 +102,10 @@ export function resultOf(run: RunRow, store: Store): Result {
       outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
       costUsd: unknown ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
       simulated: used.some((usage) => usage.simulated === true),
-      actors: facts.actors, restarts: facts.restarts, effects: effects.length, inDoubt: doubts.length,
+      actors: facts.actors,
+      restarts: facts.restarts,
+      effects: effects.length,
+      inDoubt: doubts.length,
     },
     inDoubt: doubts.map((row) => ({ id: row.id, kind: row.kind, path: row.owner, what: row.input })),
     repeated: facts.repeated,

@@ -83,7 +83,8 @@ export function bury(tree: Tree, cell: Cell, cause: number): void {
   const { address } = cell.row
   for (const letter of tree.mail.remove(address, () => true)) {
     tree.done(letter, letter.incarnation === null ? 'buried' : 'stale')
-    if (letter.incarnation === null) tree.fact('message.buried', cell.row, cause, { event: letter.event.type, from: letter.from, cause: cell.row.exit })
+    if (letter.incarnation === null)
+      tree.fact('message.buried', cell.row, cause, { event: letter.event.type, from: letter.from, cause: cell.row.exit })
   }
   closeAsks(tree, cell, cause, (cell.row.exit as unknown as ExitReason | null) ?? { kind: 'killed' }, true)
   tree.forget(cell)

@@ -1,6 +1,7 @@
 /** What came of an attempt, recorded in the commit that also sends it to the actor. */
-import type { EffectRow } from '../../store.ts'
+
 import { decideRetry } from '../../retry.ts'
+import type { EffectRow } from '../../store.ts'
 import { fail, retryLater, stale, succeed } from './effects.ts'
 import type { Outcome } from './performer.ts'
 import type { Tree } from './tree.ts'

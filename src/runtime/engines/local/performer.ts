@@ -12,7 +12,12 @@ import type { EffectRow } from '../../store.ts'
 
 export type Outcome =
   | { readonly ok: true; readonly output: Json | undefined; readonly usage: Usage | null }
-  | { readonly ok: false; readonly error: ErrorData; readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>; readonly usage: Usage | null }
+  | {
+      readonly ok: false
+      readonly error: ErrorData
+      readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>
+      readonly usage: Usage | null
+    }
 
 export interface PerformerOptions {
   readonly run: string
@@ -53,7 +58,9 @@ export class Performer {
     if (this.#flights.size + starting.length >= EFFECTS_IN_FLIGHT_MAX) return false
     const max = row.kind === 'action' ? undefined : this.#handlerOf(row)?.concurrency
     if (max === undefined) return true
-    const same = [...this.#flights.values()].filter((flight) => flight.row.kind === row.kind).length + starting.filter((other) => other.kind === row.kind).length
+    const same =
+      [...this.#flights.values()].filter((flight) => flight.row.kind === row.kind).length +
+      starting.filter((other) => other.kind === row.kind).length
     return same < max
   }
 
@@ -123,18 +130,39 @@ export class Performer {
       return { ok: true, output, usage: null }
     } catch (thrown) {
       // What an aborted handler throws is the abort's reason, not a finding of its own.
-      const reason: unknown = call.signal.aborted && call.signal.reason instanceof Failure && call.signal.reason.code === 'E_EFFECT_TIMEOUT' ? call.signal.reason : thrown
+      const reason: unknown =
+        call.signal.aborted && call.signal.reason instanceof Failure && call.signal.reason.code === 'E_EFFECT_TIMEOUT'
+          ? call.signal.reason
+          : thrown
       return failed(reason, row)
     }
   }
 
   #call(row: EffectRow, signal: AbortSignal, spent: (usage: Usage) => void): EffectCall<Json> {
     const { run, thread, progress } = this.#options
-    return { input: row.input, key: `${run}/${row.id}`, run, id: row.id, path: row.owner, attempt: row.attempt, signal, progress: (data) => progress(row, data), thread, spent }
+    return {
+      input: row.input,
+      key: `${run}/${row.id}`,
+      run,
+      id: row.id,
+      path: row.owner,
+      attempt: row.attempt,
+      signal,
+      progress: (data) => progress(row, data),
+      thread,
+      spent,
+    }
   }
 }
 
-function checked(row: EffectRow, parsed: { success: boolean; data?: unknown; error?: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } | undefined }): Json | undefined {
+function checked(
+  row: EffectRow,
+  parsed: {
+    success: boolean
+    data?: unknown
+    error?: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } | undefined
+  },
+): Json | undefined {
   if (!parsed.success) {
     const issue = parsed.error?.issues[0]
     throw new Defect('E_EFFECT_OUTPUT', `output of ${row.kind}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`)
@@ -142,12 +170,18 @@ function checked(row: EffectRow, parsed: { success: boolean; data?: unknown; err
   if (parsed.data === undefined) return undefined
   assertJson(parsed.data, `output of ${row.kind}`)
   const text = JSON.stringify(parsed.data)
-  if (text.length > PAYLOAD_BYTES_MAX) throw new Defect('E_PAYLOAD_TOO_LARGE', `output of ${row.kind} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`)
+  if (text.length > PAYLOAD_BYTES_MAX)
+    throw new Defect('E_PAYLOAD_TOO_LARGE', `output of ${row.kind} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`)
   return JSON.parse(text)
 }
 
 function failed(thrown: unknown, row: EffectRow): Outcome {
   const failure = thrown instanceof Failure ? thrown : null
   const error = errorData(thrown, { path: row.owner, effect: row.id, ...failure?.details })
-  return { ok: false, error: { ...error, retry: failure?.retry ?? 'never' }, failure: { retry: failure?.retry ?? 'never', retryAfterMs: failure?.retryAfterMs }, usage: null }
+  return {
+    ok: false,
+    error: { ...error, retry: failure?.retry ?? 'never' },
+    failure: { retry: failure?.retry ?? 'never', retryAfterMs: failure?.retryAfterMs },
+    usage: null,
+  }
 }

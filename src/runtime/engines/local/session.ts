@@ -6,7 +6,7 @@
  * When a commit fails the run stops here: what is in memory is thrown away, callers are told, and a resume reads it again from the store.
  */
 import { Defect, errorData } from '../../../errors.ts'
-import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, TURN_EXTERNALS_MAX, TURN_STEPS_MAX } from '../../../limits.ts'
+import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
 import type { Address } from '../../../protocol.ts'
 import type { Envelope, EventData } from '../../cell.ts'
 import { type Clock, RunClock } from '../../clock.ts'
@@ -15,23 +15,29 @@ import { isRoot } from '../../order.ts'
 import { plainSnapshot } from '../../snapshot.ts'
 import type { Owned, Store } from '../../store.ts'
 import { askFromOutside } from './asks.ts'
-import { checkTarget } from './door.ts'
 import { deliver } from './deliver.ts'
+import { checkTarget } from './door.ts'
 import { startEffect } from './effects.ts'
+import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
 import { fireTimer } from './fire.ts'
 import { crashCell } from './lifecycle.ts'
-import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
 import { settleOutcome } from './outcome.ts'
 import { Performer } from './performer.ts'
 import type { Tree } from './tree.ts'
 import { treeView } from './views.ts'
 import { Watchers } from './watch.ts'
 
+/** How many steps one commit may hold. 1 makes every step a commit of its own: slower, and no different otherwise. */
+export interface TurnLimits {
+  readonly turnStepsMax: number
+}
+
 export interface SessionParts {
   readonly tree: Tree
   readonly store: Store
   readonly owned: Owned
   readonly clock: Clock
+  readonly limits: TurnLimits
   readonly recovery: Recovery | null
   /** What the first turn does before anything else: what a resume found out. */
   readonly first?: ((tree: Tree) => void) | undefined
@@ -51,6 +57,7 @@ export class LocalSession implements RunSession {
   readonly #store: Store
   readonly #owned: Owned
   readonly #clock: Clock
+  readonly #limits: TurnLimits
   readonly #runClock: RunClock
   readonly #performer: Performer
   readonly #watchers: Watchers
@@ -70,6 +77,7 @@ export class LocalSession implements RunSession {
     this.#store = parts.store
     this.#owned = parts.owned
     this.#clock = parts.clock
+    this.#limits = parts.limits
     this.#runClock = new RunClock(parts.clock, parts.tree.run.clock)
     this.#watchers = new Watchers(parts.store, this.id)
     this.#performer = new Performer({
@@ -78,7 +86,8 @@ export class LocalSession implements RunSession {
       clock: parts.clock,
       machineOf: (address) => this.#tree.cells.get(address)?.row.machine,
       thread: (name) => this.#store.thread(this.id, name),
-      progress: (row, data) => this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),
+      progress: (row, data) =>
+        this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),
       settled: (row, outcome) => this.#take({ apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()) }),
     })
     this.#done.promise.catch(() => {}) // Somebody may never ask.
@@ -180,7 +189,7 @@ export class LocalSession implements RunSession {
   #steps(taken: Intake[]): void {
     let steps = 0
     let externals = 0
-    while (steps < TURN_STEPS_MAX && this.#tree.ended === null) {
+    while (steps < this.#limits.turnStepsMax && this.#tree.ended === null) {
       const envelope = this.#tree.mail.next()
       if (envelope === undefined) {
         if (externals >= TURN_EXTERNALS_MAX || !this.#takeIn(taken)) return
@@ -230,7 +239,8 @@ export class LocalSession implements RunSession {
     const { effects, afterwards, now, run } = this.#tree
     if (this.#tree.ended !== null) return
     for (const row of effects.values()) {
-      const ready = row.status === 'owed' ? (row.cause ?? 0) <= run.position : row.status === 'started' && row.nextAt !== null && row.nextAt <= now
+      const ready =
+        row.status === 'owed' ? (row.cause ?? 0) <= run.position : row.status === 'started' && row.nextAt !== null && row.nextAt <= now
       if (ready && !this.#performer.isInFlight(row.id) && this.#performer.hasRoom(row, afterwards.perform)) startEffect(this.#tree, row)
     }
   }

@@ -40,14 +40,34 @@ function startCell(turn: Turn, start: CellStart): void {
   const parent = { address: supervisor.row.address, incarnation: supervisor.row.incarnation }
   const cell: Cell = {
     row: {
-      address, incarnation, since: incarnation, machine: start.src, version: versionOf(tree, start.src), parent, id: start.id, supervised: true, status: 'starting',
-      sync: false, readyTag: start.readyTag ?? null, ready: false, input: start.input, children: [], nextId: before?.row.nextId ?? 0, systemIds: {}, exit: null,
+      address,
+      incarnation,
+      since: incarnation,
+      machine: start.src,
+      version: versionOf(tree, start.src),
+      parent,
+      id: start.id,
+      supervised: true,
+      status: 'starting',
+      sync: false,
+      readyTag: start.readyTag ?? null,
+      ready: false,
+      input: start.input,
+      children: [],
+      nextId: before?.row.nextId ?? 0,
+      systemIds: {},
+      exit: null,
     },
     snapshot: null,
   }
   tree.adopt(cell)
   tree.change(cell, {})
-  tree.post(turn.envelope, turn.op, { kind: 'start', to: address, incarnation, from: parent.address, event: { type: 'troupe.start', input: start.input } }, turn.pos)
+  tree.post(
+    turn.envelope,
+    turn.op,
+    { kind: 'start', to: address, incarnation, from: parent.address, event: { type: 'troupe.start', input: start.input } },
+    turn.pos,
+  )
 }
 
 /** An unknown machine is a failed start of the child, told when its first step is tried; not a crash of its supervisor. */
@@ -89,7 +109,12 @@ function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.
   tree.change(next, { ready: true })
   const event = { type: 'cell.started', id: next.row.id, incarnation: next.row.incarnation, now: tree.now, declined: false }
   const to = turn.supervisor.row
-  tree.post(turn.envelope, turn.op, { kind: 'system', to: to.address, incarnation: to.incarnation, from: next.row.address, event }, turn.pos)
+  tree.post(
+    turn.envelope,
+    turn.op,
+    { kind: 'system', to: to.address, incarnation: to.incarnation, from: next.row.address, event },
+    turn.pos,
+  )
   tree.mail.release(next.row.address)
 }
 
@@ -100,13 +125,35 @@ function orderStop(turn: Turn, id: string, shutdownMs: number): void {
   if (cell === undefined || cell.row.status === 'ended' || cell.row.status === 'gone') return
   const { address, incarnation } = cell.row
   const snapshot = tree.snapshotOf(cell)
-  const accepts = snapshot !== null && cell.row.status === 'active' && tree.host.accepts(cell.row.machine, snapshot, cell.row.children, { type: SHUTDOWN_EVENT })
+  const accepts =
+    snapshot !== null &&
+    cell.row.status === 'active' &&
+    tree.host.accepts(cell.row.machine, snapshot, cell.row.children, { type: SHUTDOWN_EVENT })
   if (!accepts) {
-    tree.post(turn.envelope, turn.op, { kind: 'stop', to: address, incarnation, from: turn.supervisor.row.address, event: { type: 'troupe.stop' } }, turn.pos)
+    tree.post(
+      turn.envelope,
+      turn.op,
+      { kind: 'stop', to: address, incarnation, from: turn.supervisor.row.address, event: { type: 'troupe.stop' } },
+      turn.pos,
+    )
     return
   }
-  tree.setTimer({ owner: address, incarnation, id: 'troupe.stop', to: address, event: { type: 'troupe.kill' }, dueAt: tree.now + shutdownMs, kind: 'stop', cause: turn.pos })
-  tree.post(turn.envelope, turn.op, { kind: 'system', to: address, incarnation, from: turn.supervisor.row.address, event: { type: SHUTDOWN_EVENT } }, turn.pos)
+  tree.setTimer({
+    owner: address,
+    incarnation,
+    id: 'troupe.stop',
+    to: address,
+    event: { type: 'troupe.kill' },
+    dueAt: tree.now + shutdownMs,
+    kind: 'stop',
+    cause: turn.pos,
+  })
+  tree.post(
+    turn.envelope,
+    turn.op,
+    { kind: 'system', to: address, incarnation, from: turn.supervisor.row.address, event: { type: SHUTDOWN_EVENT } },
+    turn.pos,
+  )
 }
 
 function kill(turn: Turn, id: string): void {
@@ -123,4 +170,3 @@ function remove(turn: Turn, id: string): void {
   endLife(turn, cell)
   bury(tree, cell, turn.pos)
 }
-

@@ -79,7 +79,12 @@ export class Tree {
     this.afterwards = { perform: [], abort: [], run: [] }
   }
 
-  fact(type: string, cell: Pick<CellRow, 'address' | 'incarnation'> | null, cause: number | null, data: { readonly [key: string]: Json | undefined }): number {
+  fact(
+    type: string,
+    cell: Pick<CellRow, 'address' | 'incarnation'> | null,
+    cause: number | null,
+    data: { readonly [key: string]: Json | undefined },
+  ): number {
     return this.draft.fact(this.wall, type, { path: cell?.address ?? null, inc: cell?.incarnation ?? null }, cause, data)
   }
 
@@ -114,15 +119,24 @@ export class Tree {
 
   snapshotOf(cell: Cell): EncodedSnapshot | null {
     if (cell.snapshot === undefined) cell.snapshot = this.#store.snapshot(this.run.run, cell.row.address, cell.row.incarnation)
-    if (cell.snapshot === null && cell.row.status === 'active') throw new Defect('E_SNAPSHOT_MISSING', `${cell.row.address} has no snapshot in the store`)
+    if (cell.snapshot === null && cell.row.status === 'active')
+      throw new Defect('E_SNAPSHOT_MISSING', `${cell.row.address} has no snapshot in the store`)
     return cell.snapshot
   }
 
   /** Puts an envelope into the mail. `current` is what is being handled; null starts a new cascade. */
-  post(current: Envelope | null, op: number, envelope: Omit<Envelope, 'seq' | 'order' | 'frames' | 'cause'>, cause: number | null): Envelope {
+  post(
+    current: Envelope | null,
+    op: number,
+    envelope: Omit<Envelope, 'seq' | 'order' | 'frames' | 'cause'>,
+    cause: number | null,
+  ): Envelope {
     const seq = ++this.counters.seq
     if (current === null) this.#indices.clear()
-    const place: Place = current === null ? rootPlace(seq, envelope.to) : placeOf(current, op, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame))
+    const place: Place =
+      current === null
+        ? rootPlace(seq, envelope.to)
+        : placeOf(current, op, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame))
     const posted: Envelope = { ...envelope, seq, ...place, cause }
     this.mail.add(posted)
     this.draft.envelopeAdded(posted)

@@ -57,10 +57,22 @@ function cellView(source: Source, row: CellRow, effects: readonly EffectRow[], c
   const snapshot = source.snapshot(row)
   const status = row.status === 'starting' ? 'starting' : row.status === 'ended' ? endedAs(row) : (snapshot?.status ?? 'starting')
   return {
-    address: row.address, id: row.id, incarnation: row.incarnation, machine: row.machine, version: row.version, status, state: snapshot?.value ?? null,
-    tags: snapshot?.tags ?? [], supervised: row.supervised, mailbox: source.mailbox(row.address), restarts: row.supervised ? row.incarnation - 1 : 0,
-    effects: effects.filter((effect) => ['owed', 'started', 'in_doubt'].includes(effect.status)).map(({ id, kind, status, attempt }) => ({ id, kind, status, attempt })),
-    usage: usageOf(effects), children,
+    address: row.address,
+    id: row.id,
+    incarnation: row.incarnation,
+    machine: row.machine,
+    version: row.version,
+    status,
+    state: snapshot?.value ?? null,
+    tags: snapshot?.tags ?? [],
+    supervised: row.supervised,
+    mailbox: source.mailbox(row.address),
+    restarts: row.supervised ? row.incarnation - 1 : 0,
+    effects: effects
+      .filter((effect) => ['owed', 'started', 'in_doubt'].includes(effect.status))
+      .map(({ id, kind, status, attempt }) => ({ id, kind, status, attempt })),
+    usage: usageOf(effects),
+    children,
   }
 }
 
@@ -73,7 +85,22 @@ function endedAs(row: CellRow): CellView['status'] {
 function endedRoot(tree: Json, effects: ReadonlyMap<Address, readonly EffectRow[]>): CellView {
   const id = String((tree as { id?: string } | null)?.id ?? 'root')
   const usage = usageOf([...effects.values()].flat())
-  return { address: `/${id}`, id, incarnation: 1, machine: '', version: '', status: 'stopped', state: null, tags: [], supervised: false, mailbox: 0, restarts: 0, effects: [], usage, children: [] }
+  return {
+    address: `/${id}`,
+    id,
+    incarnation: 1,
+    machine: '',
+    version: '',
+    status: 'stopped',
+    state: null,
+    tags: [],
+    supervised: false,
+    mailbox: 0,
+    restarts: 0,
+    effects: [],
+    usage,
+    children: [],
+  }
 }
 
 function usageOf(effects: readonly EffectRow[]): CellView['usage'] {

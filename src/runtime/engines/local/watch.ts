@@ -87,7 +87,17 @@ export class Watchers {
   #gap(watcher: Watcher): Frame {
     const missed = watcher.missed
     watcher.missed = 0
-    return { v: 1, pos: null, at: new Date(0).toISOString(), run: this.#run, type: 'live.gap', path: null, inc: null, cause: null, data: { missed } }
+    return {
+      v: 1,
+      pos: null,
+      at: new Date(0).toISOString(),
+      run: this.#run,
+      type: 'live.gap',
+      path: null,
+      inc: null,
+      cause: null,
+      data: { missed },
+    }
   }
 
   #wake(watcher: Watcher): void {

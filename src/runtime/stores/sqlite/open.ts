@@ -36,7 +36,7 @@ export function openDatabase(options: OpenOptions): { readonly db: Database.Data
   try {
     db = new Database(file, { timeout: options.busyTimeoutMs })
     claim(db, file)
-    if (!memory) untilFree(options.busyTimeoutMs, db)
+    if (!memory) db.pragma('journal_mode = wal')
     db.pragma(`synchronous = ${options.synchronous}`)
     db.pragma('journal_size_limit = 67108864')
     migrate(db, file)
@@ -128,21 +128,6 @@ function claim(db: Database.Database, file: string): void {
     if (db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() !== 0) throw wrongFile(file, 'a database of another program')
     db.pragma(`application_id = ${APPLICATION_ID}`)
   }).immediate()
-}
-
-/** Turns WAL on. SQLite does not wait for other openers here, so we do. */
-function untilFree(busyTimeoutMs: number, db: Database.Database): void {
-  const until = Date.now() + busyTimeoutMs
-  const cell = new Int32Array(new SharedArrayBuffer(4))
-  for (;;) {
-    try {
-      if (db.pragma('journal_mode', { simple: true }) !== 'wal') db.pragma('journal_mode = wal')
-      return
-    } catch (error) {
-      if (!sqliteCode(error).startsWith('SQLITE_BUSY') || Date.now() >= until) throw error
-      Atomics.wait(cell, 0, 0, 5)
-    }
-  }
 }
 
 function errno(error: unknown): string {

@@ -81,7 +81,6 @@ export const MIGRATIONS: readonly string[] = [V1]
  */
 export function migrate(db: Database, file: string, migrations: readonly string[] = MIGRATIONS): void {
   const found = version(db)
-  if (found > migrations.length) throw newer(file, found, migrations.length)
   if (found > 0 && found < migrations.length && !db.memory) backUp(db, `${file}.v${found}.bak`)
   const step = db.transaction(() => {
     const at = version(db)

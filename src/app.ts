@@ -1,0 +1,128 @@
+/**
+ * The composition root: a store, the team's machines and effects, a provider. Doors get runs from here and know nothing of how they are made.
+ *
+ *   openApp(config) -- start(task) --> createTroupe(...).start(teamTree(task))
+ *                  '-- resume(run) --> createTroupe(...).resume(run)      the task is read from the run's own row, not from its file
+ *
+ * What is heavy is loaded when it is first needed: `ps` opens the store and nothing else.
+ */
+import { mkdirSync } from 'node:fs'
+import type { Task } from './actors/task.ts'
+import type { Workspace } from './actors/workspace.ts'
+import type { Config } from './config.ts'
+import { UserError } from './errors.ts'
+import type { Json } from './json.ts'
+import type { ResumeOptions, RunSession } from './runtime/engine.ts'
+import type { Store } from './runtime/store.ts'
+import { sqliteStore } from './runtime/stores/sqlite/store.ts'
+
+/** What a run keeps of how it was started, so that it can go on without its file. */
+export interface RunMeta {
+  readonly task: Task
+  /** The task file; null for a task given as text. */
+  readonly file: string | null
+  /** Folder that the task's workspace is relative to. */
+  readonly dir: string
+  /** Of Troupe. */
+  readonly version: string
+}
+
+export interface StartTask extends RunMeta {
+  readonly name: string | null
+  readonly project: string
+  readonly tokensMax?: number | undefined
+  readonly deadlineMs?: number | undefined
+}
+
+/** A process that some effect of a run started. */
+export interface StrayProcess {
+  readonly pid: number
+  readonly command: string
+  readonly run: string
+}
+
+export interface App {
+  readonly store: Store
+  /** @throws {UserError} `E_MACHINE_INVALID`, `E_STORE_*`. Once it resolves, the run is in the store. */
+  start(options: StartTask): Promise<RunSession>
+  /** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`. */
+  resume(run: string, options?: ResumeOptions): Promise<RunSession>
+  /** Removes the staged copy of a run whose changes have reached the user's folder. Otherwise the copy is the result, and stays. */
+  tidy(run: string): Promise<void>
+  strays(): Promise<readonly StrayProcess[]>
+  /** Ends what effects of a run have started, at once. */
+  endProcesses(run: string): Promise<void>
+  close(): void
+}
+
+/** Opens the store of this home, and makes the folder where there is none. @throws {UserError} `E_STORE_*` with exit 10. */
+export function openApp(config: Config): App {
+  mkdirSync(config.home, { recursive: true, mode: 0o700 })
+  const store = sqliteStore({ path: config.database })
+  return {
+    store,
+    start: async (options) => {
+      const { teamTree } = await import('./actors/team.ts')
+      const { task, file, dir, version } = options
+      const { tree, input, budget, deadlineMs } = teamTree(task, { dir })
+      const troupe = await createTeam(store, config, task)
+      const deadline = options.deadlineMs ?? deadlineMs
+      return troupe.start(tree, {
+        name: options.name,
+        input,
+        project: options.project,
+        budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
+        meta: { task, file, dir, version } as unknown as Json,
+        ...(deadline === null ? {} : { deadlineMs: deadline }),
+      })
+    },
+    resume: async (run, options = {}) => {
+      const troupe = await createTeam(store, config, metaOf(store, run).task)
+      return troupe.resume(run, options)
+    },
+    tidy: (run) => tidy(store, run),
+    strays: async () => (await import('./actors/reaper.ts')).strays(),
+    endProcesses: async (run) => {
+      const { reap } = await import('./actors/reaper.ts')
+      await reap(run, { graceMs: 0 })
+    },
+    close: () => store.close(),
+  }
+}
+
+async function createTeam(store: Store, config: Config, task: Task) {
+  const [{ createTroupe }, { teamMachines }, { teamEffects }, { scripted }] = await Promise.all([
+    import('./actors/troupe.ts'),
+    import('./actors/team.ts'),
+    import('./actors/effects.ts'),
+    import('./actors/providers/scripted.ts'),
+  ])
+  const { handlers } = teamEffects({ provider: scripted(task.replies), root: config.work })
+  return createTroupe({ store, machines: teamMachines, effects: handlers })
+}
+
+/** @throws {UserError} `E_RUN_NOT_FOUND`; `E_INPUT_CHANGED` for a run that was not started from a task. */
+function metaOf(store: Store, run: string): RunMeta {
+  const row = store.run(run)
+  if (row === null)
+    throw new UserError('E_RUN_NOT_FOUND', `no run \`${run}\` in ${store.path}`, {
+      where: `run ${run}`,
+      fix: 'troupe ps --all --everywhere',
+      exit: 9,
+    })
+  const meta = row.meta as unknown as RunMeta | null
+  if (meta?.task === undefined) {
+    const fix = 'resume it from the program that started it'
+    throw new UserError('E_INPUT_CHANGED', 'it was started by a program of its own, not from a task', { where: `run ${run}`, fix, exit: 3 })
+  }
+  return meta
+}
+
+async function tidy(store: Store, run: string): Promise<void> {
+  const effects = store.effects(run)
+  const promoted = effects.some(({ kind, status }) => kind === 'change.promote' && status === 'succeeded')
+  const opened = effects.find(({ kind, status }) => kind === 'workspace.open' && status === 'succeeded')
+  if (!promoted || opened?.output === undefined) return
+  const { closeWorkspace } = await import('./actors/workspace.ts')
+  await closeWorkspace(opened.output as unknown as Workspace)
+}

@@ -1,0 +1,85 @@
+/** The verbs of this release with their arguments and options. What they do is in a file each, loaded when it is called. */
+import { type Command, Option } from 'commander'
+import type { Context } from './context.ts'
+import type { LogsOptions } from './logs.ts'
+import { durationMs, position, wholeNumber } from './quantities.ts'
+
+/** Calls a verb with everything around it in place. */
+export type Call = (command: Command, run: (context: Context) => Promise<number>) => Promise<void>
+
+const RUN = "a run: 4 or more characters of its id, or its name"
+
+/** Adds the verbs to the program. */
+export function addVerbs(program: Command, call: Call): void {
+  addRunning(program, call)
+  addLooking(program, call)
+}
+
+function addRunning(program: Command, call: Call): void {
+  program
+    .command('run')
+    .description('start a team on a task')
+    .argument('<task>', 'a task file, the text of a task, or - for either on stdin')
+    .option('--name <name>', 'name of the run: lower case letters, digits and -')
+    .option('--max-tokens <n>', 'limit of tokens, like 200k', wholeNumber)
+    .option('--timeout <duration>', 'deadline of the run, like 20m', durationMs)
+    .action(async (task: string, options, command: Command) => call(command, async (context) => (await import('./run.ts')).run(context, task, options)))
+  program
+    .command('resume')
+    .description('go on with a run that crashed, was interrupted, or met a limit')
+    .argument('[run]', RUN)
+    .addOption(new Option('--last', 'the newest run of this project that can go on'))
+    .option('--max-tokens <n>', 'raise the limit of tokens; what was spent stays spent', wholeNumber)
+    .option('--take-over', 'take it from a process that no longer answers; that process can commit nothing more')
+    .action(async (run: string | undefined, options, command: Command) =>
+      call(command, async (context) => (await import('./resume.ts')).resume(context, run, options)),
+    )
+  program
+    .command('recover')
+    .description('list what did not end properly, in all projects, and go on with it')
+    .option('--dry-run', 'only list')
+    .addOption(new Option('--all', 'go on with every run that needs no decision').conflicts('dryRun'))
+    .action(async (options, command: Command) => call(command, async (context) => (await import('./recover.ts')).recover(context, options)))
+  program
+    .command('demo')
+    .description('see a team repair a small repository, be killed in the middle, and go on')
+    .option('--no-kill', 'let it run through')
+    .option('--keep <dir>', 'repair a copy in this folder, and keep it')
+    .option('--fast', 'no pauses')
+    .action(async (options, command: Command) => call(command, async (context) => (await import('./demo.ts')).demo(context, options)))
+}
+
+function addLooking(program: Command, call: Call): void {
+  program
+    .command('ps')
+    .description('list the unfinished runs of this project')
+    .option('--all', 'the finished ones too, the newest 50')
+    .option('--everywhere', 'of all projects')
+    .addOption(new Option('--status <status>', 'only these').choices(STATUSES))
+    .action(async (options, command: Command) => call(command, async (context) => (await import('./ps.ts')).ps(context, options)))
+  program
+    .command('show')
+    .description('look at one run')
+    .argument('[run]', RUN)
+    .option('--last', 'the newest run of this project')
+    .addOption(new Option('--tree', 'only its actors').conflicts('effects'))
+    .option('--effects', 'only its effects')
+    .action(async (run: string | undefined, options, command: Command) =>
+      call(command, async (context) => (await import('./show.ts')).show(context, run, options)),
+    )
+  program
+    .command('logs')
+    .description('print the journal of one run')
+    .argument('[run]', RUN)
+    .option('--last', 'the newest run of this project')
+    .option('-f, --follow', 'go on until the run has ended, over restarts')
+    .option('--type <glob>', "only these types, like 'effect.*'")
+    .option('--actor <path>', 'only this actor')
+    .option('--since <position>', 'only what comes after this position', position)
+    .option('-n, --lines <n>', 'at most so many, the last ones', wholeNumber, 200)
+    .action(async (run: string | undefined, options: LogsOptions, command: Command) =>
+      call(command, async (context) => (await import('./logs.ts')).logs(context, run, options)),
+    )
+}
+
+const STATUSES = ['running', 'succeeded', 'failed', 'suspended', 'limited', 'interrupted', 'crashed', 'quarantined', 'canceled']

@@ -1,0 +1,126 @@
+/**
+ * Plays everybody around an orchestrator: effects are promises from a table, asks are answered from a script, and all of it is recorded.
+ * The machine runs under XState's own `createActor`, which knows nothing of the engine.
+ */
+import { createActor, fromPromise, toPromise } from 'xstate'
+import type { JsonObject } from '../../src/json.ts'
+import type { OrchestratorInput, Outcome } from '../../src/machines/ledger.ts'
+import { orchestrator } from '../../src/machines/orchestrator.ts'
+import type { AskEvent, AskParams, ThreadAppend } from '../../src/protocol.ts'
+
+/** What answers an ask: the answer itself, `down`, `timeout`, or nothing yet. */
+export type Reply = { readonly type: string; readonly [key: string]: unknown } | 'down' | 'timeout' | null
+
+export interface Play {
+  /** Answers in order, by the last part of the address; the last one is given again. */
+  readonly coder?: readonly Reply[]
+  readonly executor?: readonly ((ask: JsonObject) => Reply)[]
+  readonly reviewer?: readonly ((ask: JsonObject) => Reply)[]
+  /** What the model says when it is asked to plan. */
+  readonly plans?: readonly string[]
+  /** Trees that staging finds, in order; the last one again. */
+  readonly trees?: readonly string[]
+  /** The tree of the promotion's plan. Default: the last one that was staged. */
+  readonly planTree?: string
+  readonly files?: readonly string[]
+  readonly fails?: Readonly<Record<string, { code: string; message: string }>>
+}
+
+export interface Played {
+  readonly outcome: Outcome
+  readonly asks: readonly AskParams[]
+  /** Effects in order, by name: `open`, `stage`, `plan`, `promote tree-2`. */
+  readonly effects: readonly string[]
+  readonly facts: readonly string[]
+  readonly appends: readonly ThreadAppend[]
+}
+
+const GATE = { id: 'test', run: 'npm test', timeoutMs: 1_000 }
+export const WORKSPACE = { source: '/home/user', dir: '/staged', mode: 'copy', base: 'tree-0' }
+
+export const INPUT: OrchestratorInput = {
+  address: '/team/orchestrator',
+  peers: { coder: '/team/coder', reviewer: '/team/reviewer', executor: '/team/executor' },
+  goal: 'Add a flag',
+  work: [{ id: 'flag', description: 'Add the flag' }],
+  workspace: { source: '/home/user', mode: 'auto', promote: 'gates' },
+  gates: { level: 'strict', checks: [GATE] },
+  system: 'You plan.',
+}
+
+export const gateOf = (ask: JsonObject, passed: boolean, output = ''): Reply => ({
+  type: 'gate.result',
+  passed,
+  tree: String(ask['tree']),
+  summary: passed ? 'test passed' : 'test failed with exit code 1',
+  checks: [{ id: 'test', exitCode: passed ? 0 : 1, output, durationMs: 12 }],
+})
+export const passes = (ask: JsonObject): Reply => gateOf(ask, true)
+export const approves = (ask: JsonObject): Reply => ({ type: 'review.given', verdict: 'approved', feedback: [], tree: String(ask['tree']) })
+export const wants =
+  (...feedback: string[]) =>
+  (ask: JsonObject): Reply => ({ type: 'review.given', verdict: 'needs_changes', feedback, tree: String(ask['tree']) })
+const DONE: Reply = { type: 'task.done', summary: 'Added the flag.' }
+
+/** Runs an orchestrator to its end. */
+export async function play(script: Play, input: Partial<OrchestratorInput> = {}): Promise<Played> {
+  const asks: AskParams[] = []
+  const effects: string[] = []
+  const appends: ThreadAppend[] = []
+  const facts: string[] = []
+  const counts: Record<string, number> = {}
+  const next = <T>(name: string, list: readonly T[]): T => {
+    counts[name] = (counts[name] ?? 0) + 1
+    return list[Math.min(counts[name], list.length) - 1] as T
+  }
+  const perform = (name: string, output: (input: never) => unknown) =>
+    fromPromise(async ({ input: given }: { input: never }) => {
+      const failure = script.fails?.[name]
+      effects.push(name === 'promote' ? `promote ${(given as { tree: string }).tree}` : name)
+      if (failure !== undefined) throw failure
+      return output(given)
+    })
+  let tree = 'tree-0'
+  const files = script.files ?? ['src/flag.ts']
+  const answers: Record<string, (ask: JsonObject) => Reply> = {
+    coder: () => next('coder', script.coder ?? [DONE]),
+    executor: (ask) => next('executor', script.executor ?? [passes])(ask),
+    reviewer: (ask) => next('reviewer', script.reviewer ?? [approves])(ask),
+  }
+  const machine = orchestrator.provide({
+    actors: {
+      generate: perform('generate', () => ({
+        message: { role: 'assistant', content: next('plans', script.plans ?? ['{}']) },
+        usage: { inputTokens: 1, outputTokens: 1, costUsd: 0 },
+        finish: 'stop',
+      })),
+      open: perform('open', () => WORKSPACE),
+      stage: perform('stage', () => {
+        tree = next('trees', script.trees ?? ['tree-1', 'tree-2', 'tree-3', 'tree-4'])
+        return { tree, files, added: 3, removed: 1, diff: `diff to ${tree}`, truncated: false }
+      }),
+      plan: perform('plan', () => ({ target: '/home/user', tree: script.planTree ?? tree, files: files.map((path) => ({ path })) })),
+      promote: perform('promote', (plan: { tree: string }) => ({ tree: plan.tree, files })),
+    } as never,
+    actions: {
+      'thread.append': (_, params) => void appends.push(params),
+      ask: ({ self }, params) => {
+        asks.push(params)
+        const reply = answers[params.to.split('/').at(-1)!]!(params.event)
+        if (reply !== null) queueMicrotask(() => self.send(eventOf(params, reply)))
+      },
+    },
+  })
+  const actor = createActor(machine, { input: { ...INPUT, ...input } })
+  actor.on('*', (fact) => void facts.push(fact.type))
+  actor.start()
+  const outcome = (await toPromise(actor)) as Outcome
+  return { outcome, asks, effects, facts, appends }
+}
+
+/** What the engine would send for such a reply. */
+export function eventOf({ id, to }: AskParams, reply: Exclude<Reply, null>): AskEvent {
+  if (reply === 'timeout') return { type: 'ask.timed_out', id, to }
+  if (reply !== 'down') return { type: 'ask.answered', id, answer: reply as never }
+  return { type: 'ask.down', id, to, incarnation: 1, reason: { kind: 'error', error: { code: 'E_DEFECT', message: 'boom' } } }
+}

@@ -66,7 +66,7 @@ export interface Config {
   readonly ascii: boolean
   /** May a person be asked? */
   readonly prompts: boolean
-  /** The environment for processes that the program starts of itself, with these additions; of test runners nothing is handed on. */
+  /** The environment for processes that the program starts of itself, with these additions; of test runners and of git nothing is handed on. */
   readonly childEnv: (more: Readonly<Record<string, string>>) => Record<string, string>
 }
 
@@ -139,8 +139,8 @@ function expand(path: string, homeDir: string): string {
   return path === '~' || path.startsWith('~/') ? join(homeDir, path.slice(1)) : path
 }
 
-/** A test runner's own variables would make `node --test` in a child report to it instead of to us. */
-const NOT_INHERITED = ['NODE_TEST_CONTEXT', 'NODE_OPTIONS', 'VITEST', 'NODE_V8_COVERAGE']
+/** A test runner's variables would make `node --test` in a child report to it; git's would make it work on another repository. */
+const NOT_INHERITED = ['NODE_TEST_CONTEXT', 'NODE_OPTIONS', 'NODE_V8_COVERAGE', 'VITEST', 'GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE']
 
 function childEnv(env: Facts['env'], more: Readonly<Record<string, string>>): Record<string, string> {
   const kept = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !NOT_INHERITED.includes(entry[0]))

@@ -24,7 +24,9 @@ export function findRun(store: Store, wanted: Wanted): RunRow {
     throw new UserError('E_FLAG_CONFLICT', `\`${name}\` and --last exclude each other`, { where: '--last', fix: 'leave one out', exit: 2 })
   }
   if (name !== undefined) return named(store, name)
-  const here = store.runs({ project: wanted.project }).filter((row) => wanted.resumable !== true || canGoOn(standingOf(row, store.isOwned(row.run))))
+  const here = store
+    .runs({ project: wanted.project })
+    .filter((row) => wanted.resumable !== true || canGoOn(standingOf(row, store.isOwned(row.run))))
   const [newest, ...others] = here
   if (newest !== undefined && (last || (wanted.resumable === true && others.length === 0))) return newest
   const fix = 'troupe ps --all --everywhere'
@@ -38,7 +40,10 @@ export function findRun(store: Store, wanted: Wanted): RunRow {
 
 /** The run's id as it is shown: 8 characters, more where that would fit two runs. */
 export function shortOf(store: Store, run: string): string {
-  return shortRun(run, store.runs().map((row) => row.run))
+  return shortRun(
+    run,
+    store.runs().map((row) => row.run),
+  )
 }
 
 function named(store: Store, name: string): RunRow {
@@ -57,7 +62,13 @@ function named(store: Store, name: string): RunRow {
 }
 
 function notFound(store: Store, name: string, all: readonly RunRow[]): UserError {
-  const known = all.flatMap((row) => [shortRun(row.run, all.map(({ run }) => run)), ...(row.name === null ? [] : [row.name])])
+  const known = all.flatMap((row) => [
+    shortRun(
+      row.run,
+      all.map(({ run }) => run),
+    ),
+    ...(row.name === null ? [] : [row.name]),
+  ])
   const near = nearest(name, known)
   const short = name.length < PREFIX_MIN ? `; a prefix has ${PREFIX_MIN} characters or more` : ''
   const message = `no run \`${name}\` in ${store.path}${short}${near.length === 0 ? '' : `; near: ${near.join(' ')}`}`

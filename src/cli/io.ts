@@ -47,5 +47,10 @@ export function openIo(config: Pick<Config, 'stdout' | 'stderr' | 'ascii'>, utc:
 }
 
 function lookOf({ color, width }: StreamLook, ascii: boolean, utc: boolean): Look {
-  return { ascii, utc, width, paint: (tone, text) => (color && text !== '' ? styleText(STYLES[tone], text, { validateStream: false }) : text) }
+  return {
+    ascii,
+    utc,
+    width,
+    paint: (tone, text) => (color && text !== '' ? styleText(STYLES[tone], text, { validateStream: false }) : text),
+  }
 }

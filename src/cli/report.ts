@@ -38,7 +38,12 @@ function problemOf(thrown: unknown, place: Place): UserError {
   if (thrown instanceof UserError) return thrown
   if (thrown instanceof Defect && thrown.code === 'E_LEASE_LOST') {
     const fix = 'troupe ps --everywhere'
-    return new UserError('E_RUN_OWNED', 'another process has taken this run over; it stopped here', { where: place.verb, fix, exit: exitOf('E_RUN_OWNED'), retryable: true })
+    return new UserError('E_RUN_OWNED', 'another process has taken this run over; it stopped here', {
+      where: place.verb,
+      fix,
+      exit: exitOf('E_RUN_OWNED'),
+      retryable: true,
+    })
   }
   const file = writeReport(thrown, place)
   return new UserError('E_INTERNAL', `a bug in troupe: ${headline(thrown)}`, {
@@ -60,7 +65,13 @@ function headline(thrown: unknown): string {
 function writeReport(thrown: unknown, { reports, verb }: Place): string | null {
   if (reports === null) return null
   const frames = thrown instanceof Error ? (thrown.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
-  const lines = [`troupe ${version()}`, `node ${process.version} ${platform()} ${release()} ${arch()}`, `verb ${verb}`, headline(thrown), ...frames]
+  const lines = [
+    `troupe ${version()}`,
+    `node ${process.version} ${platform()} ${release()} ${arch()}`,
+    `verb ${verb}`,
+    headline(thrown),
+    ...frames,
+  ]
   const file = join(reports, `${new Date().toISOString().replace(/[:.]/g, '')}-${process.pid}.txt`)
   try {
     mkdirSync(reports, { recursive: true, mode: 0o700 })

@@ -7,7 +7,7 @@ import { durationMs, position, wholeNumber } from './quantities.ts'
 /** Calls a verb with everything around it in place. */
 export type Call = (command: Command, run: (context: Context) => Promise<number>) => Promise<void>
 
-const RUN = "a run: 4 or more characters of its id, or its name"
+const RUN = 'a run: 4 or more characters of its id, or its name'
 
 /** Adds the verbs to the program. */
 export function addVerbs(program: Command, call: Call): void {
@@ -23,7 +23,9 @@ function addRunning(program: Command, call: Call): void {
     .option('--name <name>', 'name of the run: lower case letters, digits and -')
     .option('--max-tokens <n>', 'limit of tokens, like 200k', wholeNumber)
     .option('--timeout <duration>', 'deadline of the run, like 20m', durationMs)
-    .action(async (task: string, options, command: Command) => call(command, async (context) => (await import('./run.ts')).run(context, task, options)))
+    .action(async (task: string, options, command: Command) =>
+      call(command, async (context) => (await import('./run.ts')).run(context, task, options)),
+    )
   program
     .command('resume')
     .description('go on with a run that crashed, was interrupted, or met a limit')

@@ -208,7 +208,7 @@ export const supervisor = machine.createMachine({
           { guard: 'isCurrent', actions: 'noteStarted' },
         ],
         'cell.start_failed': [
-          { guard: and(['isCurrent', 'isRestarted']), actions: 'restart' },
+          { guard: and(['isCurrent', 'withinIntensity']), actions: 'restart' },
           { guard: 'isCurrent', target: 'stopping', actions: 'giveUp' },
         ],
         'cell.exited': [

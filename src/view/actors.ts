@@ -12,6 +12,7 @@ export interface Seen {
   readonly address: string
   readonly parent: string | null
   readonly machine: string
+  readonly version: string
   readonly incarnation: number
   readonly restarts: number
   /** Code of the last crash, or null. */
@@ -82,6 +83,7 @@ function started(frame: Frame, known: Seen | undefined): Seen {
     address: frame.path!,
     parent: typeof parent === 'string' ? parent : null,
     machine: String(frame.data['machine'] ?? ''),
+    version: String(frame.data['version'] ?? ''),
     incarnation: frame.inc ?? 1,
     restarts: known?.restarts ?? 0,
     crash: known?.crash ?? null,

@@ -16,10 +16,11 @@ export function nearest(name: string, known: readonly string[]): readonly string
 
 /** Levenshtein's: insertions, deletions and substitutions, one row at a time. */
 export function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  const others = [...b]
+  let row = Array.from({ length: others.length + 1 }, (_, at) => at)
   for (const [i, letter] of [...a].entries()) {
     const next = [i + 1]
-    for (const [j, other] of [...b].entries()) next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other ? 0 : 1)))
+    for (const [j, other] of others.entries()) next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other ? 0 : 1)))
     row = next
   }
   return row.at(-1) ?? 0

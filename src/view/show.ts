@@ -9,6 +9,7 @@ import type { Json, JsonObject } from '../json.ts'
 import { SUPERVISOR_MACHINE } from '../protocol.ts'
 import type { CellView } from '../runtime/engine.ts'
 import type { EffectRow, RunRow } from '../runtime/store.ts'
+import type { Cast, Seen } from './actors.ts'
 import { duration, iso, plural } from './format.ts'
 import { type Acting, actorMark, type Look } from './look.ts'
 import { tableLines } from './table.ts'
@@ -139,4 +140,30 @@ export function treeObject(cell: CellView): JsonObject {
 
 function isEmpty(value: Json | undefined): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+/** The tree of a finished run, from its journal: states are gone, the actors and what they used are known. Null where nobody ever lived. */
+export function castView(cast: Cast, tokens: ReadonlyMap<string, number>): CellView | null {
+  const root = [...cast.values()].find(({ parent }) => parent === null)
+  return root === undefined ? null : seenView(root, cast, tokens)
+}
+
+function seenView(seen: Seen, cast: Cast, tokens: ReadonlyMap<string, number>): CellView {
+  const { address, incarnation, machine, end, restarts } = seen
+  return {
+    address,
+    id: address.slice(address.lastIndexOf('/') + 1),
+    incarnation,
+    machine,
+    version: seen.version,
+    status: end === 'crashed' ? 'error' : (end ?? 'stopped'),
+    state: null,
+    tags: [],
+    supervised: seen.parent !== null,
+    mailbox: 0,
+    restarts,
+    effects: [],
+    usage: { inputTokens: 0, outputTokens: tokens.get(address) ?? 0, costUsd: null },
+    children: [...cast.values()].filter(({ parent }) => parent === address).map((child) => seenView(child, cast, tokens)),
+  }
 }

@@ -17,14 +17,14 @@ const pidIn = (dir: string, name: string): number => {
   return existsSync(join(dir, name)) ? Number(readFileSync(join(dir, name), 'utf8')) : 0
 }
 
-/** A run whose process was killed with -9 while its command runs: a shell, a child in its group, one in a session of its own, one without tags. */
+/** A run whose process was killed with -9 while its command runs: a shell, a child in its group, one in a session of its own, one without tags whose parent is gone. */
 async function orphaned(ignoring = ''): Promise<{ run: string; pids: readonly number[] }> {
   const run = `reaped-${process.pid}-${++runs}`
   const dir = folder()
   const command = `${ignoring}
     sh -c 'echo $$ > group; exec sleep 300' &
     setsid sh -c 'echo $$ > session; exec sleep 300' &
-    env -i sh -c 'echo $$ > bare; exec sleep 300' &
+    (env -i sh -c 'echo $$ > bare; exec sleep 300' &)
     echo $$ > shell; wait; sleep 300`
   const child = spawn(process.execPath, ['tests/actors/command.child.ts', command, dir, run], { stdio: 'ignore' })
   started.push(child)

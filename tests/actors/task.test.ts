@@ -113,11 +113,11 @@ describe('a task that is refused', () => {
       file: 'task.yaml',
       line: 3,
       column: 11,
-      evidence: ['   3 | deadline: 35', '     |           ^^', 'also task.yaml:5:41  work.0.priority: expected at most 9, got 12'],
+      evidence: ['   3 | deadline: 35', '     |           ^^', 'also task.yaml:5:39  work.0.priority: expected at most 9, got 12'],
       details: {
         problems: [
           { message: 'deadline: expected a duration with its unit, like 20m, got 35', line: 3, column: 11 },
-          { message: 'work.0.priority: expected at most 9, got 12', line: 5, column: 41 },
+          { message: 'work.0.priority: expected at most 9, got 12', line: 5, column: 39 },
         ],
       },
     })
@@ -152,7 +152,7 @@ describe('a task that is refused', () => {
     ['goal: a\n---\ngoal: b\n', '2:1', 'Source contains multiple documents'],
     ['goal: "\\ud800"\n', '1:1', 'task.goal holds a string with a lone surrogate'],
     ['goal: x\ninput: {n: .inf}\n', '1:1', 'task.input.n holds Infinity'],
-    ['goal: *gone\n', '1:7', 'Unresolved alias'],
+    ['goal: *gone\n', '1:1', 'Unresolved alias'],
   ])('%j at %s: %s', (text, place, message) => {
     const error = refusal(text)
     expect(error.options.where).toBe(`task.yaml:${place}`)
@@ -164,7 +164,7 @@ describe('a task that is refused', () => {
     const error = refusal(`goal: x\n${Array.from({ length: 9 }, (_, n) => `key${n}: 1\n`).join('')}`)
     expect(error.options.evidence?.length).toBe(6)
     expect(error.options.evidence?.at(-1)).toBe('and 5 more')
-    expect((error.options.details?.['problems'] as unknown[]).length).toBe(9)
+    expect(error.options.details?.['problems']).toHaveLength(9)
   })
 
   test('cannot expand itself without end', () => {

@@ -48,20 +48,21 @@ test('a worktree holds what the user sees: uncommitted, staged and untracked, wi
 
 test("the user's index, status, branches, config and hooks are left as they were", async () => {
   const source = messyRepository()
-  put(source, { '.git/hooks/post-checkout': `+x #!/bin/sh\ntouch ${source}/hook-ran\n` })
+  const hook = `+x #!/bin/sh\ntouch ${source}/hook-ran\n`
+  put(source, { '.git/hooks/post-checkout': hook, '.git/hooks/reference-transaction': hook, '.git/hooks/post-index-change': hook })
   const look = (): unknown => ({
     index: sha256(readFileSync(join(source, '.git/index'))),
-    status: git(source, 'status', '--porcelain=v2', '--branch', '--ignored'),
+    status: git(source, '-c', 'core.hooksPath=/dev/null', 'status', '--porcelain=v2', '--branch', '--ignored'),
     refs: git(source, 'for-each-ref'),
     config: readFileSync(join(source, '.git/config'), 'utf8'),
     hook: existsSync(join(source, 'hook-ran')),
     files: see(source),
   })
-  git(source, 'status') // Lets git refresh its index once, so that only we could change it.
+  git(source, '-c', 'core.hooksPath=/dev/null', 'status') // Lets git refresh its index once, so that only we could change it.
   const before = look()
   const workspace = await openWorkspace({ source, root: folder(), run: 'r1', mode: 'worktree' })
   put(workspace.dir, { 'src/a.ts': 'by an agent', 'README.md': null })
-  git(workspace.dir, 'add', '-A')
+  git(workspace.dir, '-c', 'core.hooksPath=/dev/null', 'add', '-A')
   expect(look()).toEqual(before)
   await closeWorkspace(workspace)
   expect(look()).toEqual(before)

@@ -274,6 +274,10 @@ export class FakeCells {
   #asked(address: string): Cell | null {
     const cell = this.#at(address)
     if (cell.stopAsked) throw new Error(`${address}#${cell.incarnation} was asked to stop twice`)
+    for (const other of this.#cells.values()) {
+      const together = other.parent === cell.parent && other.stopAsked && other.status !== 'ended'
+      if (together) throw new Error(`${address} was asked to stop while ${other.address} was still stopping`)
+    }
     cell.stopAsked = true
     if (cell.status !== 'ended') return cell
     if (!this.#mail.some(({ event }) => 'id' in event && event.id === cell.id))

@@ -266,4 +266,6 @@ test('SUP-80: events of an earlier life, or about nobody, change nothing', () =>
   cells.workers['a'] = { start: 'hang' }
   cells.end('/team/a').deliver('/team', { type: 'cell.exited', id: 'a', incarnation: 2, ...late })
   expect(cells.children()).toEqual({ a: 'restarting', b: 'running', c: 'running' })
+  cells.answer('/team/a', 'fail').deliver('/team', { type: 'cell.started', id: 'a', incarnation: 3, now: 0, declined: true })
+  expect(cells.children()).toEqual({ a: 'restarting', b: 'running', c: 'running' })
 })

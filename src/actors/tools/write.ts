@@ -75,7 +75,6 @@ export async function applyWrite(dir: string, plan: WritePlan, fs: FileCalls = F
   const confirm = async (): Promise<void> => {
     if ((await hashAt(file)) !== plan.before) throw refused(path, 'stale', 'changed since it was read; read it again')
   }
-  await confirm()
   const temp = join(dirname(file), `.troupe-${sha256(path).slice(0, 16)}.tmp`)
   try {
     await ensureDir(fs, file.slice(0, file.length - path.length - 1), dirname(path))

@@ -29,13 +29,13 @@ export const worktreeStager: Stager = {
   listing: 'git',
   async stage({ source, dir, without, signal }) {
     const options = signal === undefined ? {} : { signal }
-    // Twice `--force`: a crash inside `worktree add` leaves an entry that is locked as "initializing".
-    await git(source, ['worktree', 'add', '--quiet', '--force', '--force', '--detach', '--no-checkout', dir, 'HEAD'], options)
+    await git(source, ['worktree', 'add', '--quiet', '--detach', '--no-checkout', dir, 'HEAD'], options)
     await git(dir, ['read-tree', 'HEAD'], options)
     await copyPaths(source, dir, await listPaths(source, { by: 'git', without, signal }), signal)
   },
   async forget({ source, dir }) {
     try {
+      // Twice `--force`: a crash inside `worktree add` leaves an entry that is locked as "initializing".
       await git(source, ['worktree', 'remove', '--force', '--force', dir])
     } catch {
       // Not registered, or the repository is gone: there is nothing left to forget. Other worktrees of the user are never pruned.

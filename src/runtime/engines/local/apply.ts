@@ -10,7 +10,10 @@ import { supervise } from './supervise.ts'
 import { type Cell, OP_LAST, type Tree } from './tree.ts'
 
 export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult): void {
-  if (result.exit?.kind === 'error') return crashCell(tree, cell, envelope, result.exit.error)
+  if (result.exit?.kind === 'error') {
+    crashCell(tree, cell, envelope, result.exit.error)
+    return
+  }
   const isStart = cell.row.status === 'starting'
   if (isStart) tree.change(cell, { status: 'active' })
   const from = cell.snapshot?.value ?? null
@@ -46,7 +49,10 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
   words(tree, cell, result, pos)
   for (const { link } of result.cellsStopped) freeSystemIds(tree, link)
   if (isStart) born(tree, cell, envelope)
-  if (isStart && cell.row.supervised && isDeclined(result)) return decline(tree, cell, envelope)
+  if (isStart && cell.row.supervised && isDeclined(result)) {
+    decline(tree, cell, envelope)
+    return
+  }
   if (!cell.row.ready) becomeReady(tree, cell, envelope)
   if (result.exit !== null) endCell(tree, cell, envelope, result.exit)
 }

@@ -1,0 +1,44 @@
+/** `troupe resume [RUN|--last]`: goes on with one run. */
+import type { App } from '../app.ts'
+import type { ResumeOptions } from '../runtime/engine.ts'
+import type { RunRow } from '../runtime/store.ts'
+import { iso } from '../view/format.ts'
+import { recoveryLines, recoveryObject } from '../view/recovery.ts'
+import type { Report } from '../view/result.ts'
+import type { Context } from './context.ts'
+import { drive, sayResult } from './drive.ts'
+import { findRun } from './find.ts'
+
+export interface ResumeFlags {
+  readonly last?: boolean
+  readonly maxTokens?: number
+  readonly takeOver?: boolean
+}
+
+/** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_AMBIGUOUS` (9), `E_RUN_FINISHED` (1), `E_RUN_OWNED`, `E_STORE_DAMAGED` (10). */
+export async function resume(context: Context, name: string | undefined, flags: ResumeFlags): Promise<number> {
+  const app = await context.app()
+  const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'resume', resumable: true })
+  const options: ResumeOptions = {
+    ...(flags.takeOver === true ? { takeOver: true } : {}),
+    ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
+  }
+  return sayResult(context, await goOn(context, app, row, options))
+}
+
+/** Resumes a run, shows what was found, and stays with it to its end. */
+export function goOn(context: Context, app: App, before: RunRow, options: ResumeOptions = {}): Promise<Report> {
+  const { io, flags } = context
+  return drive({
+    context,
+    app,
+    open: () => app.resume(before.run, options),
+    begin: ({ recovery }, short) => {
+      if (recovery === null) return
+      // Not part of the journal: what was found, for whoever reads the stream, before the run goes on.
+      const found = { v: 1, pos: null, at: iso(context.now()), run: before.run, type: 'live.recovery', path: null, inc: null, cause: null }
+      if (flags.jsonl) io.json({ ...found, data: recoveryObject(recovery) })
+      else if (!flags.quiet) for (const line of recoveryLines({ recovery, before, short, nowMs: context.now() }, io.errLook)) io.err(line)
+    },
+  })
+}

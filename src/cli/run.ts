@@ -1,0 +1,102 @@
+/** `troupe run <task.yaml|"text"|->`: starts a team on a task and stays with it. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { extname, resolve } from 'node:path'
+import { text as readAll } from 'node:stream/consumers'
+import { parseTask, type Task, taskFromText } from '../actors/task.ts'
+import type { App } from '../app.ts'
+import { UserError } from '../errors.ts'
+import { count, duration } from '../view/format.ts'
+import { canGoOn, standingOf } from '../view/outcome.ts'
+import { type Context, version } from './context.ts'
+import { drive, sayResult } from './drive.ts'
+import { shortOf } from './find.ts'
+
+export interface RunOptions {
+  readonly name?: string
+  readonly maxTokens?: number
+  /** Milliseconds. */
+  readonly timeout?: number
+}
+
+interface Given {
+  readonly task: Task
+  readonly file: string | null
+}
+
+/** @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID` (3), `E_USAGE` (2). Nothing has been started then. */
+export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
+  const { task, file } = await readTask(argument, context.config.dir)
+  const { io, flags, config } = context
+  const app = await context.app()
+  const name = nameFor(app, task, options.name)
+  if (task.provider === null && !flags.quiet) {
+    io.err('note: no model is configured; replies are scripted (simulated) and come from `replies:` of the task')
+  }
+  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? undefined
+  const deadlineMs = options.timeout ?? task.deadlineMs ?? undefined
+  const report = await drive({
+    context,
+    app,
+    open: () => app.start({ task, file, dir: config.dir, version: version(), name, project: config.project, tokensMax, deadlineMs }),
+    begin: (_session, short) => {
+      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, tokensMax, deadlineMs }))
+    },
+  })
+  return sayResult(context, report)
+}
+
+function heading(of: { short: string; name: string | null; tokensMax: number | undefined; deadlineMs: number | undefined }): string {
+  const limits = [
+    ...(of.tokensMax === undefined ? [] : [`${count(of.tokensMax)} tokens`]),
+    ...(of.deadlineMs === undefined ? [] : [duration(of.deadlineMs)]),
+  ]
+  const budget = limits.length === 0 ? 'no budget' : `budget ${limits.join(', ')}`
+  return [`troupe ${version()}`, `run ${of.short}`, ...(of.name === null ? [] : [of.name]), 'scripted (simulated)', budget].join('  ')
+}
+
+/** A file, stdin, or a goal in words: a single word is more likely a file that is not there. */
+async function readTask(argument: string, dir: string): Promise<Given> {
+  if (argument === '-') {
+    const given = await readAll(process.stdin)
+    return { task: looksLikeTask(given) ? parseTask(given, 'stdin') : taskFromText(given.trim()), file: null }
+  }
+  const path = resolve(dir, argument)
+  if (existsSync(path) && statSync(path).isFile()) return { task: parseTask(readFileSync(path, 'utf8'), argument), file: path }
+  if (['.ts', '.js', '.mjs'].includes(extname(argument))) {
+    throw new UserError('E_USAGE', 'scripts are started by `node`, not by this release of troupe', {
+      where: argument,
+      fix: `node ${argument}`,
+      exit: 2,
+    })
+  }
+  if (/\s/.test(argument.trim()) && !/\.ya?ml$/.test(argument)) return { task: taskFromText(argument), file: null }
+  const fix = 'name a task file, or quote the text of a task: troupe run "Add a --version flag"'
+  throw new UserError('E_TASK_NOT_FOUND', 'no such file', { where: argument === '' ? '<task>' : argument, fix, exit: 3, file: path })
+}
+
+/** A task file has one of its keys at the start of a line. */
+const looksLikeTask = (text: string): boolean => /^\s*[{]|^(?:goal|work|version|name):/m.test(text)
+
+/** A task's own name is taken only where no unfinished run has it; one that was asked for is insisted on. */
+function nameFor(app: App, task: Task, wanted: string | undefined): string | null {
+  if (wanted !== undefined && !/^[a-z][a-z0-9-]{0,63}$/.test(wanted)) {
+    throw new UserError('E_USAGE', `\`${wanted}\` is no name: lower case letters, digits and -, a letter first`, {
+      where: '--name',
+      fix: '--name csv-export',
+      exit: 2,
+    })
+  }
+  const name = wanted ?? task.name
+  const holder = app.store.runs().find((row) => {
+    const standing = standingOf(row, app.store.isOwned(row.run))
+    return row.name === name && (standing === 'running' || canGoOn(standing))
+  })
+  if (name === null || holder === undefined) return name
+  if (wanted === undefined) return null
+  const short = shortOf(app.store, holder.run)
+  throw new UserError('E_USAGE', `run ${short} has the name \`${name}\` and is not finished`, {
+    where: '--name',
+    fix: 'choose another name',
+    exit: 2,
+  })
+}

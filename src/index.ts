@@ -1,0 +1,41 @@
+/**
+ * Troupe, the public API by name. The map, from the outside in:
+ *
+ *   createTroupe      the registry of your code: machines and handlers           actors/troupe.ts
+ *     start, resume   -> RunSession: send, ask, snapshot, tree, watch, done, stop  runtime/engine.ts
+ *   effect, Failure   what touches the world, declared beside your machines      effect.ts
+ *   sqliteStore       where runs are kept                                        runtime/stores/sqlite/store.ts
+ *   localEngine       this process and that store, with a clock of your own      runtime/engines/local.ts
+ *   team*, scripted   the coding team, and the provider that stands in for a model  actors/team.ts, actors/effects.ts
+ *
+ * What holds across a crash is in docs/SEMANTICS.md.
+ */
+export { teamEffects } from './actors/effects.ts'
+export { scripted } from './actors/providers/scripted.ts'
+export { parseTask, type Task, taskFromText } from './actors/task.ts'
+export { teamMachines, teamTree } from './actors/team.ts'
+export { createTroupe, type Troupe, type TroupeOptions } from './actors/troupe.ts'
+export {
+  type EffectCall,
+  type EffectDeclaration,
+  type EffectHandler,
+  effect,
+  Failure,
+  type RepeatPolicy,
+  type RetryPolicy,
+  type Usage,
+  type Verdict,
+} from './effect.ts'
+export { Defect, type ErrorData, UserError } from './errors.ts'
+export type { Json } from './json.ts'
+export { coder } from './machines/coder.ts'
+export { executor } from './machines/executor.ts'
+export { orchestrator } from './machines/orchestrator.ts'
+export { reviewer } from './machines/reviewer.ts'
+export type { Address, AskEvent, AskParams, ChildSpec, ExitReason, Restart, SupervisorSpec, ThreadAppend, TreeSpec } from './protocol.ts'
+export type { EventData, StepInput, StepResult } from './runtime/cell.ts'
+export type { Clock } from './runtime/clock.ts'
+export type { CellView, Engine, Frame, Recovery, ResumeOptions, Result, RunSession, StartOptions } from './runtime/engine.ts'
+export { localEngine } from './runtime/engines/local.ts'
+export type { Store } from './runtime/store.ts'
+export { sqliteStore } from './runtime/stores/sqlite/store.ts'

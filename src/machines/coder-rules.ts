@@ -23,7 +23,8 @@ export interface CoderInput {
   readonly iterationsMax?: number | undefined
 }
 
-interface Seen {
+/** A file as the model knows it. */
+export interface Seen {
   readonly path: string
   readonly hash: string
 }

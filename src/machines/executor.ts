@@ -16,7 +16,8 @@ import { gateRun, reasons } from './vocabulary.ts'
 
 type GateRequest = z.infer<typeof gateRun>
 
-interface ExecutorContext {
+/** Plain data; `replyTo` is whom the answer goes to. */
+export interface ExecutorContext {
   readonly request: GateRequest | null
   readonly replyTo: AnyActorRef | null
 }

@@ -23,8 +23,8 @@ export interface ReviewerInput {
   readonly system: string
 }
 
-/** The diff is in the thread, not here. */
-interface ReviewerContext extends ReviewerInput {
+/** Plain data. The diff is in the thread, not here. */
+export interface ReviewerContext extends ReviewerInput {
   readonly replyTo: AnyActorRef | null
   readonly review: { readonly item: string; readonly tree: string; readonly round: number } | null
   readonly repaired: boolean

@@ -54,7 +54,7 @@ function viewOf(source: Source, tree: Json): CellView {
 }
 
 function cellView(source: Source, row: CellRow, effects: readonly EffectRow[], children: readonly CellView[]): CellView {
-  const snapshot = source.snapshot(row)
+  const snapshot = row.status === 'starting' ? null : source.snapshot(row)
   const status = row.status === 'starting' ? 'starting' : row.status === 'ended' ? endedAs(row) : (snapshot?.status ?? 'starting')
   return {
     address: row.address,

@@ -27,8 +27,9 @@ const TESTS_TIMEOUT_MS = 60_000
 
 /** Copies the example and commits it. @throws {UserError} `E_USAGE` where the folder to keep it in is not empty. */
 export function setStage(config: Config, { keep, fast }: { keep: string | undefined; fast: boolean }): Stage {
+  const kept = keep === undefined ? null : emptyFolder(resolve(config.dir, keep))
   const temp = mkdtempSync(join(tmpdir(), 'troupe-demo-'))
-  const dir = keep === undefined ? join(temp, 'greeter') : emptyFolder(resolve(config.dir, keep))
+  const dir = kept ?? join(temp, 'greeter')
   cpSync(join(EXAMPLES, 'greeter'), dir, { recursive: true, filter: (path) => !/[\\/](?:\.git|node_modules)$/.test(path) })
   commitAll(config, dir)
   const task = join(temp, 'greeter.task.yaml')

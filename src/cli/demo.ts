@@ -33,8 +33,10 @@ export interface DemoFlags {
 /** What the kill found, from the store. */
 interface Killed {
   readonly pid: number
+  /** The effect that was being performed; where its outcome had just been committed, `inside` is false. */
   readonly effect: string
   readonly kind: string
+  readonly inside: boolean
   /** Facts that the dead process had reported, and how many of those the store has, unchanged. */
   readonly acknowledged: number
   readonly stored: number
@@ -124,13 +126,14 @@ function afterKill(app: App, run: string, { pid, frames }: Ended, at: Frame): Ki
     pid,
     effect: hit?.id ?? String(at.data['id']),
     kind: hit?.kind ?? 'file.write',
+    inside: hit !== undefined,
     acknowledged: frames.length,
     stored: frames.filter((frame) => isDeepStrictEqual(stored.get(frame.pos), frame)).length,
   }
 }
 
-function sayKill({ io }: Context, say: (line: string) => void, { pid, effect, kind, acknowledged, stored }: Killed): void {
-  say(`    kill -9 to the whole process, in the middle of ${effect} ${kind}`)
+function sayKill({ io }: Context, say: (line: string) => void, { pid, effect, kind, inside, acknowledged, stored }: Killed): void {
+  say(`    kill -9 to the whole process, ${inside ? 'in the middle of' : 'just after'} ${effect} ${kind}`)
   const lost = acknowledged === stored ? '' : io.errLook.paint('bad', ` ${acknowledged - stored} are missing.`)
   say(
     `${runMark('interrupted', io.errLook)} pid ${pid} is gone. ${acknowledged} events were acknowledged, ${stored} are in the store.${lost} Resuming in a new process.`,

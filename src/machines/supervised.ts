@@ -15,7 +15,7 @@ import { type Admission, admit, type RestartWindow } from './intensity.ts'
 export const EXIT_KEY = '@troupe.exit'
 
 /** `down`: it has exited before all were started, and what follows is not decided yet. `stopped`: no cell, for good. */
-export type ChildStatus = 'waiting' | 'starting' | 'running' | 'down' | 'restarting' | 'stopping' | 'stopped'
+type ChildStatus = 'waiting' | 'starting' | 'running' | 'down' | 'restarting' | 'stopping' | 'stopped'
 
 /** One child: its spec, and what is known of its cell. */
 export interface SupervisedChild {
@@ -55,7 +55,7 @@ export interface GaveUp {
 }
 
 /** The end of a child that had started. */
-export type CellExited = Extract<SupervisorEvent, { type: 'cell.exited' }>
+type CellExited = Extract<SupervisorEvent, { type: 'cell.exited' }>
 /** What tells of an end, and why. */
 export type Ended = Extract<SupervisorEvent, { reason: ExitReason }>
 /** Everything that a supervisor takes. */

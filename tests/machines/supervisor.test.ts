@@ -187,7 +187,7 @@ test.each(MATRIX)(
   },
 )
 
-test('an order to restart tells from where, the how manieth restart in the window it is, and why', () => {
+test('an order to restart tells from where, which restart in the window it is, and why', () => {
   const cells = new FakeCells(team([child('a', { from: 'checkpoint', input: 1 }), child('b')], { intensity: 2 }))
   cells.end('/team/a').end('/team/b', KILLED)
   expect(cells.ordersOf('cell.restart')).toEqual([

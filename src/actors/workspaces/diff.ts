@@ -22,7 +22,6 @@ function diffFile(file: PlannedFile): string {
   if (file.before !== null && file.was === null)
     return `${head}# the file was changed in the meantime; what was there before is not known\n`
   if (isBinary(file.was) || isBinary(file.content)) return `${head}Binary files ${from} and ${to} differ\n`
-  if (textOf(file.was) === textOf(file.content)) return head // An empty file that comes or goes.
   const options = { context: CONTEXT_LINES, headerOptions: FILE_HEADERS_ONLY }
   const patch = createTwoFilesPatch(from, to, textOf(file.was), textOf(file.content), undefined, undefined, options)
   return head + patch

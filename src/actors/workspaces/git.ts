@@ -10,12 +10,12 @@ const QUIET = ['-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false', '
 const OUTPUT_BYTES_MAX = 256_000_000
 
 /**
- * Runs git in a folder and gives its stdout. `upwards`: it may find a repository in a folder above (default false).
+ * Runs git in a folder and gives its stdout.
  * @throws {Failure} `E_GIT_REFUSED` with git's own words.
  */
-export function git(dir: string, args: readonly string[], options: { upwards?: boolean; signal?: AbortSignal } = {}): Promise<string> {
+export function git(dir: string, args: readonly string[], options: { signal?: AbortSignal } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    const env = gitEnv(options.upwards === true ? {} : { GIT_CEILING_DIRECTORIES: dirname(dir) })
+    const env = gitEnv({ GIT_CEILING_DIRECTORIES: dirname(dir) })
     const settings = { cwd: dir, env, maxBuffer: OUTPUT_BYTES_MAX, ...(options.signal === undefined ? {} : { signal: options.signal }) }
     execFile('git', [...QUIET, ...args], settings, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout)

@@ -13,7 +13,7 @@ import type { Config } from './config.ts'
 import { UserError } from './errors.ts'
 import type { Json } from './json.ts'
 import type { ResumeOptions, RunSession } from './runtime/engine.ts'
-import type { Store } from './runtime/store.ts'
+import type { RunRow, Store } from './runtime/store.ts'
 import { sqliteStore } from './runtime/stores/sqlite/store.ts'
 
 /** What a run keeps of how it was started, so that it can go on without its file. */
@@ -99,6 +99,12 @@ async function createTeam(store: Store, config: Config, task: Task) {
   ])
   const { handlers } = teamEffects({ provider: scripted(task.replies), root: config.work })
   return createTroupe({ store, machines: teamMachines, effects: handlers })
+}
+
+/** Does this run get its replies from a script? The only provider of this release; a run of a program of one's own has its own. */
+export function isSimulated({ meta }: Pick<RunRow, 'meta'>): boolean {
+  const task = (meta as { task?: { provider?: string | null } } | null)?.task
+  return task !== undefined && (task.provider ?? 'scripted') === 'scripted'
 }
 
 /** @throws {UserError} `E_RUN_NOT_FOUND`; `E_INPUT_CHANGED` for a run that was not started from a task. */

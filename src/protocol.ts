@@ -19,6 +19,9 @@ export type ExitReason =
 /** `ordered`: asked to stop. `completed`: automatic shutdown after significant children. `gave_up`: restart intensity. `timeout`: a deadline. */
 export type ShutdownDetail = 'ordered' | 'completed' | 'gave_up' | 'timeout'
 
+/** Exit reason of a machine that decides it itself, as a supervisor does: its output is `{ '@troupe.exit': ExitReason }`. */
+export const EXIT_KEY = '@troupe.exit'
+
 export type Restart = 'permanent' | 'transient' | 'temporary'
 
 /** One supervised child, as data. Names and defaults follow OTP (https://www.erlang.org/doc/system/sup_princ.html#child-specification). */

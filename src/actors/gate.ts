@@ -44,7 +44,7 @@ export interface GateOptions {
   readonly command?: RunCommand | undefined
 }
 
-export interface CheckResult {
+interface CheckResult {
   readonly id: string
   /** Null when a signal or the timeout ended it. */
   readonly exitCode: number | null

@@ -18,7 +18,7 @@ import { ensureDir, FILES, type FileCalls, removeFile, replaceFile, syncDir, unl
 import { assertSafe, blockedParent, changedFailure, leadsOut, otherStates, refused, stateOf, temporaryName } from './workspaces/standing.ts'
 
 export { diffOf } from './workspaces/diff.ts'
-export type { PlannedFile, PromotionPlan } from './workspaces/plan.ts'
+export type { PromotionPlan } from './workspaces/plan.ts'
 
 /** What was promoted; the data of `change.promoted`. */
 export interface Promoted {

@@ -20,7 +20,7 @@ import { FILES, syncDir } from './workspaces/replace.ts'
 import type { Stager } from './workspaces/stager.ts'
 import { isWorktreeSource, worktreeStager } from './workspaces/worktree.ts'
 
-export type WorkspaceMode = 'worktree' | 'copy'
+type WorkspaceMode = 'worktree' | 'copy'
 
 /** Plain JSON: keep it in a context and pass it to every call. */
 export interface Workspace {

@@ -172,7 +172,7 @@ function finish({ context, flags, stage, before, say }: Play, { app, run, killed
   for (const line of diff.trimEnd().split('\n')) say(diffLine(line, context))
   say(`after         ${after.pass} of ${plural(after.tests, 'test')} pass, ${after.fail} fail`)
   say(
-    `cost          ${count(usage.inputTokens + usage.outputTokens)} tokens${usage.simulated === true ? ', simulated' : ''}; ${plural(usage.effects, 'effect')}, ${report.result.repeated} done again after the kill`,
+    `cost          ${count(usage.inputTokens + usage.outputTokens)} tokens${usage.simulated === true ? ', simulated' : ''}; ${plural(usage.effects, 'effect')}`,
   )
   const green = after.fail === 0 && after.pass > 0
   if (context.flags.json || context.flags.jsonl) {

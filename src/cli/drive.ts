@@ -5,7 +5,7 @@
  *        '--first signal--> stop and save --> done        '--second signal--> its processes are ended, exit
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import type { App } from '../app.ts'
+import { type App, isSimulated } from '../app.ts'
 import type { Frame, Result, RunSession } from '../runtime/engine.ts'
 import { castOf, tokensByActor } from '../view/actors.ts'
 import { frameLine, NOTEWORTHY } from '../view/frame.ts'
@@ -66,10 +66,11 @@ async function follow(at: { context: Context; app: App; session: RunSession; sho
 
 /** Everything that is told of a run that stands still, read from the store. */
 export function reportOf(app: App, result: Result, more: Pick<Report, 'short' | 'recovery'>): Report {
-  const open = app.store.image(result.run).effects.length
+  const image = app.store.image(result.run)
+  const open = image.effects.length
   return {
     ...more,
-    result,
+    result: { ...result, usage: { ...result.usage, simulated: result.usage.simulated === true || isSimulated(image.run) } },
     outcome: outcomeOf(result, more.short, open),
     cast: castOf(framesOf(app.store, result.run)),
     tokens: tokensByActor(app.store.effects(result.run)),

@@ -1,4 +1,5 @@
 /** What the store tells of a run, in the shapes that the views take. */
+import { isSimulated } from '../app.ts'
 import { SUPERVISOR_MACHINE } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
 import { frameOf } from '../runtime/engines/local/watch.ts'
@@ -26,6 +27,7 @@ export function itemOf(store: Store, row: RunRow): RunItem {
     short: shortOf(store, row.run),
     actors: agentsOf(store, row.run),
     effects: store.effects(row.run),
+    simulated: isSimulated(row),
   }
 }
 

@@ -1,7 +1,7 @@
 /** `troupe ps`: the runs of this project, the newest first. */
 
 import type { Standing } from '../view/look.ts'
-import { canGoOn, standingOf } from '../view/outcome.ts'
+import { standingOf } from '../view/outcome.ts'
 import { runObject, runTable } from '../view/runs.ts'
 import type { Context } from './context.ts'
 import { itemOf } from './journal.ts'
@@ -21,7 +21,7 @@ export async function ps(context: Context, flags: PsFlags): Promise<number> {
   const rows = store.runs(flags.everywhere === true ? {} : { project: config.project }).filter((row) => {
     const standing = standingOf(row, row.status === 'running' && store.isOwned(row.run))
     if (flags.status !== undefined) return standing === flags.status
-    return flags.all === true || standing === 'running' || standing === 'quarantined' || canGoOn(standing)
+    return flags.all === true || !['succeeded', 'failed', 'canceled'].includes(standing)
   })
   const items = rows.slice(0, ITEMS_MAX).map((row) => itemOf(store, row))
   const nowMs = context.now()

@@ -1,13 +1,15 @@
 /** `troupe resume [RUN|--last]`: goes on with one run. */
 import type { App } from '../app.ts'
+import { exitOf } from '../catalogue.ts'
+import { UserError } from '../errors.ts'
 import type { ResumeOptions } from '../runtime/engine.ts'
-import type { RunRow } from '../runtime/store.ts'
-import { iso } from '../view/format.ts'
+import type { RunRow, Store } from '../runtime/store.ts'
+import { ago, iso } from '../view/format.ts'
 import { recoveryLines, recoveryObject } from '../view/recovery.ts'
 import type { Report } from '../view/result.ts'
 import type { Context } from './context.ts'
 import { drive, sayResult } from './drive.ts'
-import { findRun } from './find.ts'
+import { findRun, shortOf } from './find.ts'
 
 export interface ResumeFlags {
   readonly last?: boolean
@@ -19,6 +21,7 @@ export interface ResumeFlags {
 export async function resume(context: Context, name: string | undefined, flags: ResumeFlags): Promise<number> {
   const app = await context.app()
   const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'resume', resumable: true })
+  checkStanding(app.store, row, { takeOver: flags.takeOver === true, nowMs: context.now() })
   const options: ResumeOptions = {
     ...(flags.takeOver === true ? { takeOver: true } : {}),
     ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
@@ -40,5 +43,24 @@ export function goOn(context: Context, app: App, before: RunRow, options: Resume
       if (flags.jsonl) io.json({ ...found, data: recoveryObject(recovery) })
       else if (!flags.quiet) for (const line of recoveryLines({ recovery, before, short, nowMs: context.now() }, io.errLook)) io.err(line)
     },
+  })
+}
+
+/** Says why a run cannot be continued before anything is touched. The store decides again, for those who come at the same time. */
+function checkStanding(store: Store, row: RunRow, { takeOver, nowMs }: { takeOver: boolean; nowMs: number }): void {
+  const short = shortOf(store, row.run)
+  const where = `run ${short}`
+  if (['succeeded', 'failed', 'canceled'].includes(row.status)) {
+    const message = `${row.status} ${ago(nowMs - (row.endedAt ?? row.clock.wallMs))}; there is nothing to continue`
+    throw new UserError('E_RUN_FINISHED', message, { where, fix: `troupe show ${short}`, exit: exitOf('E_RUN_FINISHED') })
+  }
+  if (takeOver || !store.isOwned(row.run)) return
+  const who = row.owner === null ? 'running' : `running on ${row.owner.host}, pid ${row.owner.pid}`
+  throw new UserError('E_RUN_OWNED', `${who}, epoch ${row.epoch}, last commit ${ago(nowMs - row.clock.wallMs)}`, {
+    where,
+    fix: `troupe logs ${short} -f   or, where that process is stuck: troupe resume ${short} --take-over`,
+    exit: exitOf('E_RUN_OWNED'),
+    retryable: true,
+    details: { run: row.run },
   })
 }

@@ -58,7 +58,7 @@ function heading(of: { short: string; name: string | null; tokensMax: number | u
 async function readTask(argument: string, dir: string): Promise<Given> {
   if (argument === '-') {
     const given = await readAll(process.stdin)
-    return { task: looksLikeTask(given) ? parseTask(given, 'stdin') : taskFromText(given.trim()), file: null }
+    return { task: looksLikeTask(given) ? parseTask(given, '-') : taskFromText(given.trim()), file: null }
   }
   const path = resolve(dir, argument)
   if (existsSync(path) && statSync(path).isFile()) return { task: parseTask(readFileSync(path, 'utf8'), argument), file: path }
@@ -89,7 +89,7 @@ function nameFor(app: App, task: Task, wanted: string | undefined): string | nul
   const name = wanted ?? task.name
   const holder = app.store.runs().find((row) => {
     const standing = standingOf(row, app.store.isOwned(row.run))
-    return row.name === name && (standing === 'running' || canGoOn(standing))
+    return row.name === name && (standing === 'running' || canGoOn(standing, row.reason))
   })
   if (name === null || holder === undefined) return name
   if (wanted === undefined) return null

@@ -39,8 +39,8 @@ function showAll(context: Context, app: App, item: RunItem): void {
   const { io } = context
   const { row, short, effects } = item
   const standing = standingOf(row, item.owned)
-  const usage = usageOf(effects)
-  const cost = usage.inputTokens + usage.outputTokens === 0 ? null : money(usage.costUsd, costBasis(usage))
+  const usage = usageOf(effects, item.simulated)
+  const cost = money(usage.costUsd, costBasis(usage))
   const head = [
     `${runMark(standing, io.outLook)} run ${short}`,
     row.name,

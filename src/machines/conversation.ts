@@ -23,7 +23,7 @@ interface Talking {
 }
 
 /** One thread for each actor and item. */
-export const threadOf = (address: string, item: string): string => `${address}/${item}`
+const threadOf = (address: string, item: string): string => `${address}/${item}`
 
 /** The conversation about an item; an empty one where nothing was said yet. */
 export function conversationOf(context: Talking, item: string): Conversation {

@@ -18,13 +18,13 @@ import { effect, type RetryPolicy } from '../effect.ts'
 import { check, gateOutcome, message, workspace } from './vocabulary.ts'
 
 /** Transient failures of a model's provider: 3 attempts, 1 s and 2 s apart (jittered), at most 30 s. */
-export const MODEL_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 1_000, maxDelayMs: 30_000, exponentialBase: 2 }
+const MODEL_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 1_000, maxDelayMs: 30_000, exponentialBase: 2 }
 /** Longest answer that is asked for, in tokens; part of what a call reserves. */
 export const OUTPUT_TOKENS_MAX = 4_096
 /** What the tools' descriptions add to a prompt at most, in tokens. */
-export const TOOL_TOKENS_MAX = 1_000
+const TOOL_TOKENS_MAX = 1_000
 
-export const generateInput = z.strictObject({
+const generateInput = z.strictObject({
   agent: z.string(),
   /** The conversation so far; its last message is what is answered. */
   thread: z.string(),
@@ -45,11 +45,11 @@ const usage = z.strictObject({
   costUsd: z.number().nullable(),
   simulated: z.boolean().optional(),
 })
-export const generateOutput = z.strictObject({ message, usage, finish: z.string() })
+const generateOutput = z.strictObject({ message, usage, finish: z.string() })
 export type GenerateOutput = z.infer<typeof generateOutput>
 
 /** A token is at least two characters of prose or code in every tokenizer that was looked at; this never estimates too little there. */
-export const promptTokens = (chars: number): number => Math.ceil(chars / 2)
+const promptTokens = (chars: number): number => Math.ceil(chars / 2)
 
 export const generate = effect({
   kind: 'llm.generate',
@@ -61,11 +61,11 @@ export const generate = effect({
   reserve: (input) => ({ tokens: promptTokens(input.promptChars) + (input.tools.length > 0 ? TOOL_TOKENS_MAX : 0) + OUTPUT_TOKENS_MAX }),
 })
 
-export const openInput = z.strictObject({ source: z.string(), mode: z.enum(['auto', 'worktree', 'copy']) })
+const openInput = z.strictObject({ source: z.string(), mode: z.enum(['auto', 'worktree', 'copy']) })
 export const open = effect({ kind: 'workspace.open', input: openInput, output: workspace, repeat: 'repeat', timeoutMs: 600_000 })
 
 /** What is staged, in short: names and counts of what changed, and the diff up to a cap. */
-export const staged = z.strictObject({
+const staged = z.strictObject({
   tree: z.string(),
   files: z.array(z.string()),
   added: z.int(),
@@ -83,7 +83,7 @@ export const stage = effect({
 })
 
 /** A whole promotion: every file with its hash before and after and its content. It travels from effect to effect and is never kept in a context. */
-export const promotionPlan = z.looseObject({ target: z.string(), tree: z.string(), files: z.array(z.looseObject({ path: z.string() })) })
+const promotionPlan = z.looseObject({ target: z.string(), tree: z.string(), files: z.array(z.looseObject({ path: z.string() })) })
 export type PromotionPlan = z.infer<typeof promotionPlan>
 export const plan = effect({
   kind: 'promotion.plan',
@@ -92,26 +92,26 @@ export const plan = effect({
   repeat: 'repeat',
   timeoutMs: 120_000,
 })
-export const promoted = z.strictObject({ tree: z.string(), files: z.array(z.string()) })
+const promoted = z.strictObject({ tree: z.string(), files: z.array(z.string()) })
 export type Promoted = z.infer<typeof promoted>
 export const promote = effect({ kind: 'change.promote', input: promotionPlan, output: promoted, repeat: 'prove' })
 
 const args = z.record(z.string(), z.json())
-export const readInput = z.strictObject({ dir: z.string(), tool: z.enum(['list', 'read', 'search']), args })
+const readInput = z.strictObject({ dir: z.string(), tool: z.enum(['list', 'read', 'search']), args })
 /** `content` is what the model is told; `seen` is the file and hash that a read was of. */
-export const readOutput = z.strictObject({ content: z.string(), seen: z.strictObject({ path: z.string(), hash: z.string() }).nullable() })
+const readOutput = z.strictObject({ content: z.string(), seen: z.strictObject({ path: z.string(), hash: z.string() }).nullable() })
 export type ReadInput = z.infer<typeof readInput>
 export type ReadOutput = z.infer<typeof readOutput>
 export const read = effect({ kind: 'tool.read', input: readInput, output: readOutput, repeat: 'repeat', timeoutMs: 60_000 })
 
-export const writePlanInput = z.strictObject({ dir: z.string(), tool: z.enum(['edit', 'write']), args, seen: z.string().nullable() })
+const writePlanInput = z.strictObject({ dir: z.string(), tool: z.enum(['edit', 'write']), args, seen: z.string().nullable() })
 /** One change of one file, with its content. `before: null`: the file is new. */
-export const writePlan = z.looseObject({ path: z.string(), before: z.string().nullable(), after: z.string() })
+const writePlan = z.looseObject({ path: z.string(), before: z.string().nullable(), after: z.string() })
 export type WritePlanInput = z.infer<typeof writePlanInput>
 export type WritePlan = z.infer<typeof writePlan>
 export const planWrite = effect({ kind: 'write.plan', input: writePlanInput, output: writePlan, repeat: 'repeat', timeoutMs: 60_000 })
-export const writeInput = z.strictObject({ dir: z.string(), plan: writePlan })
-export const written = z.strictObject({ path: z.string(), hash: z.string() })
+const writeInput = z.strictObject({ dir: z.string(), plan: writePlan })
+const written = z.strictObject({ path: z.string(), hash: z.string() })
 export type WriteInput = z.infer<typeof writeInput>
 export type Written = z.infer<typeof written>
 export const write = effect({ kind: 'file.write', input: writeInput, output: written, repeat: 'prove', timeoutMs: 60_000 })

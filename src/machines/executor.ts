@@ -17,7 +17,7 @@ import { gateRun, reasons } from './vocabulary.ts'
 type GateRequest = z.infer<typeof gateRun>
 
 /** Plain data; `replyTo` is whom the answer goes to. */
-export interface ExecutorContext {
+type ExecutorContext = {
   readonly request: GateRequest | null
   readonly replyTo: AnyActorRef | null
 }

@@ -34,7 +34,7 @@ export interface OrchestratorInput {
 }
 
 /** One item in the answer of the run. */
-export interface WorkRecord {
+type WorkRecord = {
   readonly id: string
   readonly status: 'done' | 'failed'
   readonly actor: Address

@@ -24,7 +24,7 @@ export interface ReviewerInput {
 }
 
 /** Plain data. The diff is in the thread, not here. */
-export interface ReviewerContext extends ReviewerInput {
+type ReviewerContext = ReviewerInput & {
   readonly replyTo: AnyActorRef | null
   readonly review: { readonly item: string; readonly tree: string; readonly round: number } | null
   readonly repaired: boolean

@@ -11,9 +11,6 @@ import type { ExitReason, Incarnation, SHUTDOWN_EVENT, SupervisorEvent } from '.
 import type { Child, SupervisorFlags } from './childspec.ts'
 import { type Admission, admit, type RestartWindow } from './intensity.ts'
 
-/** The key under which a machine's output says its exit reason itself: `{ '@troupe.exit': ExitReason }`. */
-export const EXIT_KEY = '@troupe.exit'
-
 /** `down`: it has exited before all were started, and what follows is not decided yet. `stopped`: no cell, for good. */
 type ChildStatus = 'waiting' | 'starting' | 'running' | 'down' | 'restarting' | 'stopping' | 'stopped'
 

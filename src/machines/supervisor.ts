@@ -15,13 +15,12 @@
  * Source: supervisor.erl. Left for later: one_for_all, rest_for_one, dynamic children, operations by hand, backoff, start timeouts.
  */
 import { and, setup } from 'xstate'
-import { type CellStart, type ExitReason, type ReservedAction, SHUTDOWN_EVENT } from '../protocol.ts'
+import { type CellStart, EXIT_KEY, type ExitReason, type ReservedAction, SHUTDOWN_EVENT } from '../protocol.ts'
 import { cellStart, isRestarted, parseSupervisor, SUPERVISOR_READY_TAG } from './childspec.ts'
 import {
   admission,
   causeOf,
   childOf,
-  EXIT_KEY,
   type GaveUp,
   isAlive,
   isAwaited,
@@ -128,7 +127,12 @@ const machine = base.extend({
       enqueue.assign({ ...withChild(context, event.id, { status: 'stopped' }), window, exit })
       enqueue.emit({ type: 'supervisor.gave_up', ...facts })
     }),
-    complete: base.assign(({ event }) => {
+    complete: base.assign(({ context, event }) => {
+      if ('reason' in event && (event.reason.kind === 'error' || event.reason.kind === 'killed')) {
+        // A temporary child that fails ends its supervisor as in OTP, but nothing was completed.
+        const { intensity: max, periodMs } = context.flags
+        return { exit: { kind: 'shutdown', detail: 'gave_up', output: { count: 0, max, periodMs, child: event.id, last: event.reason } } }
+      }
       const output = 'reason' in event && 'output' in event.reason ? event.reason.output : undefined
       return { exit: { kind: 'shutdown', detail: 'completed', ...(output === undefined ? {} : { output }) } }
     }),

@@ -28,14 +28,14 @@ export const workPlan = z.strictObject({ work: z.array(workItem).min(1).max(50) 
 export const workspace = z.looseObject({ source: z.string(), dir: z.string(), mode: z.string(), base: z.string() })
 export type Workspace = z.infer<typeof workspace>
 
-export const errorSchema = z.looseObject({ code: z.string(), message: z.string() })
+const errorSchema = z.looseObject({ code: z.string(), message: z.string() })
 
 /** A command that must pass in the staged tree. `timeoutMs` is of this command alone. */
 export const check = z.strictObject({ id: z.string(), run: z.string(), timeoutMs: z.int().positive().optional() })
 export type Check = z.infer<typeof check>
 
 /** How one check went. `output` is the end of what it printed. */
-export const checkResult = z.looseObject({
+const checkResult = z.looseObject({
   id: z.string(),
   exitCode: z.number().nullable(),
   output: z.string().optional(),
@@ -71,7 +71,6 @@ export const verdict = z.looseObject({
   verdict: z.enum(['approved', 'needs_changes']),
   feedback: z.union([z.array(z.string()), z.string().transform((line) => [line])]).default([]),
 })
-export type ReviewVerdict = z.infer<typeof verdict>
 /** A verdict counts for exactly the tree that it names. */
 export const reviewGiven = z.looseObject({
   type: z.literal('review.given'),
@@ -81,7 +80,7 @@ export const reviewGiven = z.looseObject({
 })
 export const reviewFailed = z.looseObject({ type: z.literal('review.failed'), error: errorSchema })
 
-export const toolCall = z.strictObject({ id: z.string(), name: z.string(), args: z.record(z.string(), z.json()) })
+const toolCall = z.strictObject({ id: z.string(), name: z.string(), args: z.record(z.string(), z.json()) })
 export type ToolCall = z.infer<typeof toolCall>
 
 /** One message of a conversation. `scripted` is the place of the reply in the script that gave it. */

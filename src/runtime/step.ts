@@ -11,7 +11,7 @@ import { Defect, type ErrorData, errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import { PAYLOAD_BYTES_MAX } from '../limits.ts'
 import type { AskParams, ExitReason, ThreadAppend } from '../protocol.ts'
-import { RESERVED_ACTIONS } from '../protocol.ts'
+import { EXIT_KEY, RESERVED_ACTIONS } from '../protocol.ts'
 import { type Births, births } from './births.ts'
 import type { ActionTaken, ChildLink, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import { type Action, firstMacrostep, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
@@ -24,9 +24,6 @@ export interface StepCode {
   /** Name of a registered child machine, or its effect declaration. Undefined: not registered. */
   childOf(logic: unknown): { machine: string } | { effect: EffectDeclaration } | undefined
 }
-
-/** Exit reason of a machine that decides it itself, such as a supervisor: `output: { '@troupe.exit': ExitReason }`. */
-export const EXIT_KEY = '@troupe.exit'
 
 export function step(code: StepCode, input: StepInput): StepResult {
   try {

@@ -54,8 +54,9 @@ export function standingOf(row: Pick<RunRow, 'status' | 'output'>, owned: boolea
   return row.status
 }
 
-/** May `resume` continue a run that stands so? */
-export const canGoOn = (standing: Standing): boolean => ['crashed', 'suspended', 'limited', 'interrupted'].includes(standing)
+/** May `resume` continue a run that stands so? A deadline that has passed stays passed. */
+export const canGoOn = (standing: Standing, reason: ErrorData | null): boolean =>
+  ['crashed', 'suspended', 'limited', 'interrupted'].includes(standing) && reason?.code !== 'E_LIMIT_TIME'
 
 export interface Outcome {
   readonly standing: Standing
@@ -69,7 +70,7 @@ export interface Outcome {
 export function outcomeOf(result: Result, short: string, openEffects: number): Outcome {
   const standing = standingOf(result, true)
   if (standing === 'succeeded') return { standing, exit: 0, problem: null, resume: null }
-  const resumable = canGoOn(standing)
+  const resumable = canGoOn(standing, result.reason)
   const reason = reasonOf(result, standing)
   const problem = problemOf(reason, { result, short, standing, resumable, openEffects })
   return { standing, exit: problem.options.exit, problem, resume: resumable ? `troupe resume ${short}` : null }

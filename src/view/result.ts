@@ -69,7 +69,8 @@ function actingOf({ end }: Seen, { outcome }: Report): Acting {
 
 function endWords(seen: Seen, report: Report): string {
   const acting = actingOf(seen, report)
-  const word = seen.machine === SUPERVISOR_MACHINE ? 'supervisor' : acting === 'crashed' ? `crashed ${seen.crash ?? ''}` : acting
+  const said = { crashed: `crashed ${seen.crash ?? ''}`, waiting: 'saved' } as const
+  const word = seen.machine === SUPERVISOR_MACHINE ? 'supervisor' : acting === 'crashed' || acting === 'waiting' ? said[acting] : acting
   return [word.trim(), seen.items.join(', ')].filter(Boolean).join('   ')
 }
 
@@ -90,7 +91,7 @@ export function resultNotes({ result, short }: Report): readonly string[] {
   if (output.level !== null) notes.push(`verification  ${verificationWords(output)}`)
   if (output.files.length > 0) notes.push(`changes       ${changeWords(output)}   look: troupe show ${short}`)
   if (result.repeated > 0)
-    notes.push(`after a crash ${plural(result.repeated, 'effect')} done again, by policy or because a probe showed that it was not applied`)
+    notes.push(`after a stop  ${plural(result.repeated, 'effect')} started again: by policy, or a probe showed that it was not applied`)
   if (result.promises > 0) notes.push(`note: ${plural(result.promises, 'action')} without an idempotency key, done at least once`)
   return notes
 }

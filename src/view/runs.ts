@@ -22,16 +22,18 @@ export interface RunItem {
   /** Agents that lived in it; supervisors are not counted. */
   readonly actors: number
   readonly effects: readonly EffectRow[]
+  /** Its replies come from a script, also where none was given yet. */
+  readonly simulated: boolean
 }
 
 /** What all effects together have used. */
-export function usageOf(effects: readonly Pick<EffectRow, 'usage'>[]): Usage {
+export function usageOf(effects: readonly Pick<EffectRow, 'usage'>[], simulated: boolean): Usage {
   const used = effects.flatMap(({ usage }) => (usage === null ? [] : [usage]))
   return {
     inputTokens: used.reduce((sum, usage) => sum + usage.inputTokens, 0),
     outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
     costUsd: used.some(({ costUsd }) => costUsd === null) ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
-    simulated: used.some(({ simulated }) => simulated === true),
+    simulated: simulated || used.some((usage) => usage.simulated === true),
   }
 }
 
@@ -51,7 +53,7 @@ export function runTable(items: readonly RunItem[], look: Look, options: { nowMs
   const rows = items.map((item) => {
     const { row, owned, short, actors } = item
     const standing = standingOf(row, owned)
-    const usage = usageOf(item.effects)
+    const usage = usageOf(item.effects, item.simulated)
     return [
       { text: runMark(standing, { ...look, paint: (_tone, text) => text }), tone: runTone(standing) },
       { text: short },
@@ -61,7 +63,7 @@ export function runTable(items: readonly RunItem[], look: Look, options: { nowMs
       { text: ago(options.nowMs - row.createdAt) },
       { text: duration(spanMs(item, options.nowMs)) },
       { text: count(usage.inputTokens + usage.outputTokens) },
-      { text: usage.inputTokens + usage.outputTokens === 0 ? '-' : money(usage.costUsd, costBasis(usage)) },
+      { text: money(usage.costUsd, costBasis(usage)) },
     ]
   })
   return tableLines(columns, rows, look, options.tabs)
@@ -96,7 +98,7 @@ export function statusWords({ row, effects }: Pick<RunItem, 'row' | 'effects'>, 
 /** An item of `troupe.runs/1`. */
 export function runObject(item: RunItem, nowMs: number): JsonObject {
   const { row, owned, actors, effects } = item
-  const usage = usageOf(effects)
+  const usage = usageOf(effects, item.simulated)
   const living = row.status === 'running' && owned
   return {
     run: row.run,
@@ -166,6 +168,6 @@ export function recoverObject(item: RunItem): JsonObject {
     effects: item.effects.flatMap(({ id, kind, owner, policy, status }) =>
       ['owed', 'started', 'in_doubt'].includes(status) ? [{ id, kind, path: owner, policy, status }] : [],
     ),
-    next: canGoOn(standing) ? `troupe resume ${item.short}` : null,
+    next: canGoOn(standing, row.reason) ? `troupe resume ${item.short}` : null,
   }
 }

@@ -46,8 +46,9 @@ function nodeOf(cell: CellView, scene: Scene, look: Look, root: boolean): TreeNo
     mark: actorMark(actingOf(cell), look),
     name,
     columns: isSupervisor
-      ? [supervisorWords(scene.row, root), '', root ? scene.status : cell.status]
+      ? [supervisorWords(scene.row, root), root ? scene.status : cell.status]
       : [stateWords(cell.state), evidence(cell, scene), notes(cell)],
+    free: isSupervisor,
     children: cell.children.map((child) => nodeOf(child, scene, look, false)),
   }
 }

@@ -13,6 +13,8 @@ export interface TreeNode {
   readonly mark: string
   readonly name: string
   readonly columns: readonly string[]
+  /** Its columns stand one after the other and do not widen those of the others. */
+  readonly free?: boolean
   readonly children: readonly TreeNode[]
 }
 
@@ -28,6 +30,7 @@ interface Line {
   readonly mark: string
   readonly name: string
   readonly columns: readonly string[]
+  readonly free: boolean
 }
 
 const GAP = '   '
@@ -36,13 +39,14 @@ const GAP = '   '
 export function treeLines(root: TreeNode, look: Look, shape: TreeShape = {}): readonly string[] {
   const lines = [...walk(root, '', '', look, shape.rootMark ?? true)]
   const lead = Math.max(20, ...lines.map(leadColumns))
-  const count = Math.max(0, ...lines.map(({ columns }) => columns.length))
-  const widths = Array.from({ length: count }, (_, at) => Math.max(0, ...lines.map(({ columns }) => columnsOf(columns[at] ?? ''))))
+  const aligned = lines.filter(({ free }) => !free)
+  const count = Math.max(0, ...aligned.map(({ columns }) => columns.length))
+  const widths = Array.from({ length: count }, (_, at) => Math.max(0, ...aligned.map(({ columns }) => columnsOf(columns[at] ?? ''))))
   return lines.map((line) => drawn(line, lead, widths, look, shape.right ?? []))
 }
 
 function* walk(node: TreeNode, guides: string, below: string, look: Look, marked: boolean): Generator<Line> {
-  yield { guides, mark: marked ? `${node.mark} ` : '', name: node.name, columns: node.columns }
+  yield { guides, mark: marked ? `${node.mark} ` : '', name: node.name, columns: node.columns, free: node.free === true }
   for (const [index, child] of node.children.entries()) {
     const { own, below: further } = branch(index === node.children.length - 1, look)
     yield* walk(child, below + own, below + further, look, true)
@@ -56,9 +60,10 @@ function leadColumns({ guides, mark, name }: Line): number {
 
 function drawn(line: Line, lead: number, widths: readonly number[], look: Look, right: readonly number[]): string {
   const start = `${look.paint('dim', line.guides)}${line.mark}${line.name}${' '.repeat(Math.max(0, lead - leadColumns(line)))}`
-  const shown = widths.map((width, at) => (width === 0 ? null : pad(line.columns[at] ?? '', width, right.includes(at) ? 'start' : 'end')))
+  const padded = widths.map((width, at) => (width === 0 ? '' : pad(line.columns[at] ?? '', width, right.includes(at) ? 'start' : 'end')))
+  const shown = line.free ? line.columns : padded
   const rest = shown
-    .filter((column) => column !== null)
+    .filter((column) => column !== '')
     .join(GAP)
     .trimEnd()
   const room = look.width === null ? null : Math.max(8, look.width - lead - 2)

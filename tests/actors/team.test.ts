@@ -8,6 +8,7 @@ import { scripted } from '../../src/actors/providers/scripted.ts'
 import { parseTask, type Task, taskFromText } from '../../src/actors/task.ts'
 import { teamMachines, teamTree } from '../../src/actors/team.ts'
 import { createTroupe } from '../../src/actors/troupe.ts'
+import type { Json } from '../../src/json.ts'
 import type { Outcome } from '../../src/machines/ledger.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
 import { sqliteStore } from '../../src/runtime/stores/sqlite/store.ts'
@@ -49,11 +50,15 @@ function open(task: Task, machines: typeof teamMachines = teamMachines) {
   return { store, troupe: createTroupe({ store, machines, effects: handlers }) }
 }
 
-async function start(task: Task, machines: typeof teamMachines = teamMachines) {
+async function start(task: Task, machines: typeof teamMachines = teamMachines, timeouts = {}) {
   const opened = open(task, machines)
   const { tree, input, budget, name } = teamTree(task, { dir })
-  return { ...opened, session: await opened.troupe.start(tree, { input, budget, name }) }
+  const children = tree.children.map((child) => ('src' in child ? { ...child, input: withTimeouts(child.input, timeouts) } : child))
+  return { ...opened, session: await opened.troupe.start({ ...tree, children }, { input, budget, name }) }
 }
+
+const withTimeouts = (input: Json | undefined, timeouts: Json): Json | undefined =>
+  typeof input === 'object' && input !== null && 'peers' in input ? { ...input, timeouts } : input
 
 const outcomeOf = (output: unknown): Outcome => output as Outcome
 const task = (): Task => parseTask(TASK.replace('"$NODE"', `"${process.execPath}"`), 'task.yaml')
@@ -187,7 +192,7 @@ test('a coder that crashes on an answer is restarted from its checkpoint, asked 
     return (message.toolCalls ?? []).length > 0
   }
   const machines = { ...teamMachines, coder: teamMachines.coder.provide({ guards: { hasCalls } }) as typeof teamMachines.coder }
-  const { troupe, session, store } = await start(task(), machines)
+  const { troupe, session, store } = await start(task(), machines, { coderMs: 3_000 })
   const { status, output, usage } = await session.done()
   expect({ status, restarts: usage.restarts, work: outcomeOf(output).work.map(({ attempts }) => attempts), says: await says() }).toEqual({
     status: 'succeeded',

@@ -38,6 +38,8 @@ function coding(fakes: Fakes) {
       return output(input)
     })
   const generate = (): unknown => {
+    // A coder without limits would ask for ever, and no timeout of the test would come through.
+    if (asked > 100) throw { code: 'E_RUNAWAY', message: 'asked 100 times' }
     const said = fakes.says[Math.min(asked++, fakes.says.length - 1)]!
     if ('code' in said) throw said
     return { message: { role: 'assistant', content: '', ...said }, usage: { inputTokens: 1, outputTokens: 1, costUsd: 0 }, finish: 'stop' }

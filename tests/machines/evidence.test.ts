@@ -74,7 +74,7 @@ function witnessed(items: number) {
     const done = (id: string, output: object): void => actor.send({ type: `xstate.done.actor.${id}`, output, actorId: id } as never)
     if (kind === 'open') done('open', WORKSPACE)
     if (kind === 'promoted') done('promote', { tree, files: [] })
-    if (kind === 'plan') done('plan', { target: '/home/user', tree, files: [{ path: 'a' }] })
+    if (kind === 'plan') done('plan', { target: '/project', tree, files: [{ path: 'a' }] })
     if (kind === 'down' && asks.length > 0) actor.send(eventOf(asks.at(-1)!, 'down'))
     if (kind === 'task') answer(state, kind, event, { type: 'task.done', summary: 'Done.' })
     if (kind === 'gate') answer(state, kind, event, gate(tree, good))

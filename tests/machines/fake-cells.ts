@@ -8,9 +8,9 @@
  */
 import { initialTransition, type SnapshotFrom, transition } from 'xstate'
 import type { Json } from '../../src/json.ts'
-import { EXIT_KEY, type SupervisorInbox } from '../../src/machines/supervised.ts'
+import type { SupervisorInbox } from '../../src/machines/supervised.ts'
 import { supervisor } from '../../src/machines/supervisor.ts'
-import { type ExitReason, type ReservedAction, SUPERVISOR_MACHINE, type SupervisorEvent } from '../../src/protocol.ts'
+import { EXIT_KEY, type ExitReason, type ReservedAction, SUPERVISOR_MACHINE, type SupervisorEvent } from '../../src/protocol.ts'
 
 type State = SnapshotFrom<typeof supervisor>
 type Order = Extract<ReservedAction, { type: `cell.${string}` }>

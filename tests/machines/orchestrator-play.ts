@@ -36,14 +36,14 @@ export interface Played {
 }
 
 const GATE = { id: 'test', run: 'npm test', timeoutMs: 1_000 }
-export const WORKSPACE = { source: '/home/user', dir: '/staged', mode: 'copy', base: 'tree-0' }
+export const WORKSPACE = { source: '/project', dir: '/staged', mode: 'copy', base: 'tree-0' }
 
 export const INPUT: OrchestratorInput = {
   address: '/team/orchestrator',
   peers: { coder: '/team/coder', reviewer: '/team/reviewer', executor: '/team/executor' },
   goal: 'Add a flag',
   work: [{ id: 'flag', description: 'Add the flag' }],
-  workspace: { source: '/home/user', mode: 'auto', promote: 'gates' },
+  workspace: { source: '/project', mode: 'auto', promote: 'gates' },
   gates: { level: 'strict', checks: [GATE] },
   system: 'You plan.',
 }
@@ -55,7 +55,7 @@ export const gateOf = (ask: JsonObject, passed: boolean, output = ''): Reply => 
   summary: passed ? 'test passed' : 'test failed with exit code 1',
   checks: [{ id: 'test', exitCode: passed ? 0 : 1, output, durationMs: 12 }],
 })
-export const passes = (ask: JsonObject): Reply => gateOf(ask, true)
+const passes = (ask: JsonObject): Reply => gateOf(ask, true)
 export const approves = (ask: JsonObject): Reply => ({ type: 'review.given', verdict: 'approved', feedback: [], tree: String(ask['tree']) })
 export const wants =
   (...feedback: string[]) =>
@@ -99,7 +99,7 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
         tree = next('trees', script.trees ?? ['tree-1', 'tree-2', 'tree-3', 'tree-4'])
         return { tree, files, added: 3, removed: 1, diff: `diff to ${tree}`, truncated: false }
       }),
-      plan: perform('plan', () => ({ target: '/home/user', tree: script.planTree ?? tree, files: files.map((path) => ({ path })) })),
+      plan: perform('plan', () => ({ target: '/project', tree: script.planTree ?? tree, files: files.map((path) => ({ path })) })),
       promote: perform('promote', (plan: { tree: string }) => ({ tree: plan.tree, files })),
     } as never,
     actions: {

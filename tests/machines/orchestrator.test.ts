@@ -64,7 +64,7 @@ describe('the way of a work item', () => {
   })
 
   test('promote: never leaves the change staged', async () => {
-    const { outcome, effects } = await play({}, { workspace: { source: '/home/user', mode: 'copy', promote: 'never' } })
+    const { outcome, effects } = await play({}, { workspace: { source: '/project', mode: 'copy', promote: 'never' } })
     expect({ status: outcome.status, promoted: outcome.promoted, effects }).toEqual({
       status: 'done',
       promoted: false,

@@ -1,5 +1,6 @@
 /** The cases of the OTP conformance list about the end of a supervisor, by their ids: giving up, escalation, significant children. */
 import { expect, test } from 'vitest'
+import type { Json } from '../../src/json.ts'
 import type { ExitReason } from '../../src/protocol.ts'
 import { CRASH, FakeCells, KILLED, NORMAL, ORDERED } from './fake-cells.ts'
 
@@ -156,6 +157,12 @@ test('SUP-57: a crash in one subtree leaves the other with its lives', () => {
 })
 
 const completed = (output?: number): ExitReason => ({ kind: 'shutdown', detail: 'completed', ...(output === undefined ? {} : { output }) })
+/** OTP says `shutdown` here, too; the detail tells that nothing was completed. */
+const failed = (last: ExitReason): ExitReason => ({
+  kind: 'shutdown',
+  detail: 'gave_up',
+  output: { count: 0, max: 1, periodMs: 5000, child: 's2', last: last as unknown as Json },
+})
 const some = [
   child('s1', { restart: 'transient', significant: true }),
   child('s2', { restart: 'temporary', significant: true }),
@@ -169,8 +176,8 @@ test.each([
   ['transient', '/team/s1', KILLED, null],
   ['temporary', '/team/s2', { kind: 'normal', output: 42 }, completed(42)],
   ['temporary', '/team/s2', { kind: 'shutdown', detail: 'completed', output: 7 }, completed(7)],
-  ['temporary', '/team/s2', CRASH, completed()],
-  ['temporary', '/team/s2', KILLED, completed()],
+  ['temporary', '/team/s2', CRASH, failed(CRASH)],
+  ['temporary', '/team/s2', KILLED, failed(KILLED)],
 ] as const)('SUP-73: any_significant, a %s child %s ends with %o: the supervisor exits with %o', (_restart, address, reason, exit) => {
   const cells = new FakeCells(team(some, { autoShutdown: 'any_significant' }))
   cells.end(address, reason)

@@ -75,6 +75,7 @@ export const ADAPTERS: readonly string[] = [
   'src/app.ts',
   'src/config.ts',
   'src/main.ts',
+  'src/testing.ts',
 ]
 
 /** Time, randomness and identity. Everybody else is given them, so that a tree can run under a virtual clock. `new Date(ms)` is arithmetic. */

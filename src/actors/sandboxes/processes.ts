@@ -93,7 +93,7 @@ export function pause(ms: number): Promise<void> {
 }
 
 /** Sends a signal. That a process (or a group, negative) is gone, or is not ours to end, shows at the next look. */
-export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {

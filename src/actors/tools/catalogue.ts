@@ -12,14 +12,14 @@ import { type ReadInput, type ReadOutput, read, readDescription, readInput } fro
 import { type SearchInput, type SearchOutput, search, searchDescription, searchInput } from './search.ts'
 import { writeDescription, writeInput } from './write.ts'
 
-export interface Tool {
+interface Tool {
   readonly description: string
   readonly input: z.ZodType
   /** Does it change files? Then it goes through a plan. */
   readonly changes: boolean
 }
 
-export const TOOLS = {
+const TOOLS = {
   list: { description: listDescription, input: listInput, changes: false },
   read: { description: readDescription, input: readInput, changes: false },
   search: { description: searchDescription, input: searchInput, changes: false },

@@ -53,7 +53,7 @@ export async function read(dir: string, input: ReadInput): Promise<ReadOutput> {
 }
 
 /** Lines with their ends; what follows the last line end is a line only if it is not empty. */
-export function linesOf(text: string): readonly string[] {
+function linesOf(text: string): readonly string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? []
 }
 

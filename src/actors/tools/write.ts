@@ -19,7 +19,7 @@ export const writeInput = z.strictObject({
   path: z.string().min(1).describe('file, relative to the workspace; folders are made'),
   content: z.string().describe('the whole new content'),
 })
-export type WriteInput = z.input<typeof writeInput>
+type WriteInput = z.input<typeof writeInput>
 
 export const writeDescription = 'Create a file, or replace its whole content. Use edit for a small change.'
 

@@ -4,7 +4,7 @@
  */
 import type { Listing } from './listing.ts'
 
-export interface StageOptions {
+interface StageOptions {
   /** The user's folder, a real path. Nothing in it is changed. */
   readonly source: string
   /** Where the copy goes; does not exist yet. */

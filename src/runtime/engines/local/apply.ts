@@ -10,7 +10,7 @@ import { supervise } from './supervise.ts'
 import { type Cell, OP_LAST, type Tree } from './tree.ts'
 
 export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult): void {
-  if (result.exit?.kind === 'error') {
+  if (result.exit?.kind === 'error' && result.snapshot === 'unchanged') {
     crashCell(tree, cell, envelope, result.exit.error)
     return
   }

@@ -91,14 +91,12 @@ export function openApp(config: Config): App {
 }
 
 async function createTeam(store: Store, config: Config, task: Task) {
-  const [{ createTroupe }, { teamMachines }, { teamEffects }, { scripted }] = await Promise.all([
+  const [{ createTroupe }, { teamMachines }, { scripted }] = await Promise.all([
     import('./actors/troupe.ts'),
     import('./actors/team.ts'),
-    import('./actors/effects.ts'),
     import('./actors/providers/scripted.ts'),
   ])
-  const { handlers } = teamEffects({ provider: scripted(task.replies), root: config.work })
-  return createTroupe({ store, machines: teamMachines, effects: handlers })
+  return createTroupe({ store, machines: teamMachines, providers: { scripted: scripted(task.replies) }, workDir: config.work })
 }
 
 /** Does this run get its replies from a script? The only provider of this release; a run of a program of one's own has its own. */

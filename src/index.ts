@@ -11,6 +11,7 @@
  * What holds across a crash is in docs/SEMANTICS.md.
  */
 export { teamEffects } from './actors/effects.ts'
+export type { Provider } from './actors/provider.ts'
 export { scripted } from './actors/providers/scripted.ts'
 export { parseTask, type Task, taskFromText } from './actors/task.ts'
 export { teamMachines, teamTree } from './actors/team.ts'
@@ -35,7 +36,7 @@ export { reviewer } from './machines/reviewer.ts'
 export type { Address, AskEvent, AskParams, ChildSpec, ExitReason, Restart, SupervisorSpec, ThreadAppend, TreeSpec } from './protocol.ts'
 export type { EventData, StepInput, StepResult } from './runtime/cell.ts'
 export type { Clock } from './runtime/clock.ts'
-export type { CellView, Engine, Frame, Recovery, ResumeOptions, Result, RunSession, StartOptions } from './runtime/engine.ts'
+export type { CellView, Engine, Frame, Recovery, Result, ResumeOptions, RunSession, StartOptions } from './runtime/engine.ts'
 export { localEngine } from './runtime/engines/local.ts'
 export type { Store } from './runtime/store.ts'
 export { sqliteStore } from './runtime/stores/sqlite/store.ts'

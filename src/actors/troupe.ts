@@ -2,6 +2,7 @@
  * The registry of code and the door for programs: `createTroupe` checks machines and handlers once, `start` and `resume` give live runs.
  * It starts nothing by itself.
  */
+import { dirname, join } from 'node:path'
 import { parseSupervisor } from '../machines/childspec.ts'
 import { supervisor } from '../machines/supervisor.ts'
 import { SUPERVISOR_MACHINE, type TreeSpec } from '../protocol.ts'
@@ -9,6 +10,9 @@ import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../r
 import { localEngine, type TurnLimits } from '../runtime/engines/local.ts'
 import { createRegistry, type Handlers, type Machines } from '../runtime/registry.ts'
 import type { Store } from '../runtime/store.ts'
+import { teamEffects } from './effects.ts'
+import type { Provider } from './provider.ts'
+import { scripted } from './providers/scripted.ts'
 import { reap } from './reaper.ts'
 
 export interface TroupeOptions<M extends Machines> {
@@ -17,8 +21,12 @@ export interface TroupeOptions<M extends Machines> {
   readonly engine?: Engine
   /** Machines by the name that child specs use as `src`. */
   readonly machines: M
-  /** Handlers of the effects that those machines invoke, by the name they invoke them under, or by kind. */
+  /** Handlers of the effects that those machines invoke, by the name they invoke them under, or by kind. The team's own are there already. */
   readonly effects?: Handlers<M>
+  /** Models by name. In this version the first one answers all agents; without any, every model call is refused with `E_SCRIPT_MISS`. */
+  readonly providers?: Readonly<Record<string, Provider>>
+  /** Folder for the staged copies of repositories. Default: `work` beside the store's file. */
+  readonly workDir?: string
   readonly limits?: Partial<TurnLimits>
   /** Ends what a dead process of this run left running, before anything is probed or repeated. Default: by the tag in their environment, see reaper.ts. */
   readonly reap?: Host['reap']
@@ -38,9 +46,11 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
   const engine =
     options.engine ?? (options.store === undefined ? undefined : localEngine({ store: options.store, limits: options.limits ?? {} }))
   if (engine === undefined) throw new TypeError('createTroupe needs a store or an engine')
+  const provider = Object.values(options.providers ?? {})[0] ?? scripted([])
+  const root = options.workDir ?? join(dirname(options.store?.path ?? '.'), 'work')
   const host = createRegistry({
     machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor },
-    effects: options.effects ?? {},
+    effects: { ...teamEffects({ provider, root }).handlers, ...options.effects },
     reap: options.reap ?? reap,
   })
   return {

@@ -18,8 +18,17 @@ import { addVerbs } from './verbs.ts'
 const DRAIN_MS = 5_000
 
 const DEFAULTS: Flags = {
-  json: false, jsonl: false, quiet: false, verbose: 0, motion: true, color: 'auto', ascii: false, input: true, yes: false, utc: false,
-} // biome-ignore format: one glance
+  json: false,
+  jsonl: false,
+  quiet: false,
+  verbose: 0,
+  motion: true,
+  color: 'auto',
+  ascii: false,
+  input: true,
+  yes: false,
+  utc: false,
+}
 
 /** Runs one command. Never throws. @returns the exit code. */
 export async function cli(argv: readonly string[]): Promise<number> {

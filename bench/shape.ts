@@ -49,6 +49,7 @@ export async function measureShape({ folder, actors, steps, rounds }: ShapeOptio
   const walBytes = await checkAndWeigh({ path: next(), ...sample })
   const engine: Spent[] = []
   const raw: Spent[] = []
+  await runEngine({ path: next(), actors, steps }) // Compiled code is what is measured: the first tens of thousands of steps cost about twice as much.
   for (let round = 0; round < rounds; round++) {
     engine.push((await runEngine({ path: next(), actors, steps })).spent)
     raw.push(await runRaw({ path: next(), recording, setup, transactions }))

@@ -130,7 +130,11 @@ export const coder = rules.createMachine({
                 ],
               },
             ],
-            onError: { target: '#coder.idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
+            onError: [
+              // The answer crashed us and we were restarted: the model is asked again. A bug that stays ends in the supervisor's intensity.
+              { guard: ({ event }) => errorData(event.error).code === 'E_POISON', target: 'generating', reenter: true },
+              { target: '#coder.idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
+            ],
           },
         },
         reading: {

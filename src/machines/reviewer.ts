@@ -150,7 +150,11 @@ export const reviewer = base.createMachine({
           },
           { target: 'idle', actions: { type: 'fail', params: ({ event }) => ({ error: unusable(event) }) } },
         ],
-        onError: { target: 'idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
+        onError: [
+          // The answer crashed us and we were restarted: the model is asked again. A bug that stays ends in the supervisor's intensity.
+          { guard: ({ event }) => errorData(event.error).code === 'E_POISON', target: 'judging', reenter: true },
+          { target: 'idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
+        ],
       },
     },
     stopped: { type: 'final' },

@@ -185,7 +185,7 @@ test('arguments that do not fit a tool, and paths that leave the workspace, are 
   troupe.close()
 })
 
-test('a coder that crashes on an answer is restarted from its checkpoint, asked once more, and goes on where it stood', async () => {
+test('a coder that crashes on an answer is restarted from its checkpoint, asks the model again, and goes on where it stood', async () => {
   let crashes = 1
   const hasCalls = (_: unknown, { message }: { message: { toolCalls?: unknown[] | undefined } }): boolean => {
     if (message.toolCalls?.length === 1 && crashes-- > 0) throw new Error('planted')
@@ -201,7 +201,7 @@ test('a coder that crashes on an answer is restarted from its checkpoint, asked 
     says: 'hello\n',
   })
   const asked = store.journal(session.id, 0).filter((entry) => entry.type === 'work.assigned')
-  expect(asked.map((entry) => (JSON.parse(entry.data) as { round: number }).round)).toEqual([1, 2, 2, 3])
+  expect(asked.map((entry) => (JSON.parse(entry.data) as { round: number }).round)).toEqual([1, 2, 3])
   troupe.close()
 })
 

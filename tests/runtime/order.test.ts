@@ -2,12 +2,11 @@
  * The order of delivery. Promised: first in, first out per sender and receiver. Beyond that, `engines/local` handles exactly what `createActor` handles,
  * in the same sequence; the oracle here is the real one.
  */
-import { array, assert, asyncProperty, constantFrom, integer, property, record } from 'fast-check'
+import { assert, asyncProperty } from 'fast-check'
 import { expect, test } from 'vitest'
 import { type AnyStateMachine, createActor } from 'xstate'
 import { createTroupe } from '../../src/actors/troupe.ts'
 import { localEngine } from '../../src/runtime/engines/local.ts'
-import { type Place, placeOf, rootPlace } from '../../src/runtime/order.ts'
 import { sqliteStore } from '../../src/runtime/stores/sqlite/store.ts'
 import { only, VirtualClock } from '../harness.ts'
 import { machineOf, outside, plans } from './random-tree.ts'
@@ -23,7 +22,7 @@ const INPUT = { path: '/top/one', fuel: 3 }
 
 function underCreateActor(make: (trace: string[]) => AnyStateMachine, events: Events): Seen {
   const trace: string[] = []
-  const actor = createActor(make(trace), { input: INPUT })
+  const actor = createActor(make(trace), { input: INPUT, logger: () => {} })
   actor.subscribe({ error: (error) => trace.push(`error ${String(error)}`) })
   actor.start()
   for (const event of events) actor.send(event)

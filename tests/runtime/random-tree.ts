@@ -8,7 +8,7 @@
  * - A child is spawned only while no child has its id, and nobody sends to a child that was never there: those are errors in both hosts.
  * - Each handler notes (actor, event, fuel) while it is taken: the trace that is compared.
  */
-import { array, boolean, constantFrom, dictionary, integer, oneof, option, record } from 'fast-check'
+import { type Arbitrary, array, boolean, constantFrom, dictionary, integer, oneof, option, record } from 'fast-check'
 import { type AnyStateMachine, type enqueueActions, setup } from 'xstate'
 
 const EVENTS = ['x', 'y', 'z'] as const
@@ -43,28 +43,25 @@ const op = oneof(
   { weight: 1, arbitrary: record({ op: constantFrom('stop' as const), kid }) },
 )
 const rule = record<Rule>({
-  ops: array(op as never, { maxLength: 4 }),
+  ops: array(op as never, { minLength: 1, maxLength: 5, size: 'max' }),
   target: oneof(
-    { weight: 3, arbitrary: constantFrom(null) },
+    { weight: 6, arbitrary: constantFrom(null) },
     { weight: 4, arbitrary: constantFrom('idle', 'busy', 'busy') },
     { weight: 1, arbitrary: constantFrom('done') },
   ) as never,
   reenter: boolean(),
 })
-const rules = dictionary(event, rule, { minKeys: 2, maxKeys: 3 })
+const rules = dictionary(event, rule, { minKeys: 3, maxKeys: 3 })
 
-function planBelow(depth: number): ReturnType<typeof record<Plan>> {
-  const below =
-    depth === 0
-      ? { a: constantFrom(undefined), b: constantFrom(undefined), inv: constantFrom(undefined) }
-      : { a: planBelow(depth - 1), b: planBelow(depth - 1), inv: planBelow(depth - 1) }
-  return record({ hello: option(event), idle: rules, busy: rules, kids: record(below) }) as never
+function planBelow(depth: number): Arbitrary<Plan> {
+  const below: Arbitrary<Plan | undefined> = depth === 0 ? constantFrom(undefined) : planBelow(depth - 1)
+  return record({ hello: option(event, { freq: 3 }), idle: rules, busy: rules, kids: record({ a: below, b: below, inv: below }) }) as Arbitrary<Plan>
 }
 
 /** Trees of three levels. */
 export const plans = planBelow(2)
 /** What is sent to the root from outside. */
-export const outside = array(record({ type: event, fuel: integer({ min: 1, max: 4 }) }), { minLength: 1, maxLength: 4 })
+export const outside = array(record({ type: event, fuel: integer({ min: 1, max: 5 }) }), { minLength: 2, maxLength: 6, size: 'max' })
 
 interface Context {
   readonly path: string

@@ -115,3 +115,25 @@ export function recovery(more: Partial<Recovery> = {}): Recovery {
     ...more,
   }
 }
+
+/** At so many milliseconds after the start. */
+export const at = (ms: number) => ({ at: new Date(START + ms).toISOString() })
+/** A run in which a coder crashed once. */
+export const STORY = [
+  frame('run.started'),
+  actorFrame('actor.started', '/team', { machine: 'troupe.supervisor', version: '1', parent: null }),
+  actorFrame('actor.started', '/team/coder', { machine: 'coder', version: '3', parent: '/team' }),
+  actorFrame('actor.started', '/team/lead', { machine: 'orchestrator', version: '1', parent: '/team' }, at(1_000)),
+  actorFrame('work.assigned', '/team/lead', { item: 'parse', to: '/team/coder' }, at(1_000)),
+  actorFrame('work.assigned', '/team/lead', { item: 'parse', to: '/team/coder', round: 2 }, at(2_000)),
+  actorFrame('actor.crashed', '/team/coder', { code: 'E_PROVIDER_TIMEOUT' }, at(3_000)),
+  actorFrame('actor.restarted', '/team/coder', { reason: 'x' }, { inc: 2, ...at(4_000) }),
+  actorFrame('actor.stopped', '/team/lead', { reason: { kind: 'normal' } }, at(102_000)),
+  actorFrame('actor.stopped', '/team/coder', { reason: { kind: 'shutdown', detail: 'ordered' } }, { inc: 2, ...at(102_000) }),
+  actorFrame('actor.stopped', '/team', { reason: { kind: 'shutdown', detail: 'completed' } }, at(102_004)),
+]
+/** What its models have used. */
+export const EFFECTS = [
+  effectRow({ usage: { inputTokens: 900, outputTokens: 100, costUsd: 0, simulated: true } }),
+  effectRow({ id: 'e13', usage: { inputTokens: 40, outputTokens: 2, costUsd: 0, simulated: true } }),
+]

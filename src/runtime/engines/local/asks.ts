@@ -13,6 +13,9 @@ const PREFIX = '/@ask/'
 
 export const isAskAddress = (address: Address): boolean => address.startsWith(PREFIX)
 
+/** Address that a question wants its answer at, or null. */
+export const askOf = (event: EventData): Address | null => (event['replyTo'] as { [REF_KEY]?: string } | undefined)?.[REF_KEY] ?? null
+
 /** From inside a machine. */
 export function ask(tree: Tree, cell: Cell, envelope: Envelope, send: Send, params: AskParams, pos: number): void {
   const asker = { address: cell.row.address, incarnation: cell.row.incarnation }
@@ -125,15 +128,25 @@ export function closeAsks(tree: Tree, cell: Cell, cause: number, reason: ExitRea
     if (row.asker?.address === address && isBound(cell.row, row.asker.incarnation)) {
       close(tree, row)
     } else if (row.to === address && !unread.has(`${PREFIX}${row.ask}`)) {
-      close(tree, row)
-      const pos = tree.fact('ask.settled', row.asker, cause, { id: row.id, to: row.to, as: 'down' })
-      if (row.asker === null)
-        settleCaller(tree, row, (caller) =>
-          caller.reject(new Defect('E_ASK_DOWN', `${row.to} ended before it answered`, { hint: JSON.stringify(reason) })),
-        )
-      else tell(tree, null, row, { type: 'ask.down', id: row.id, to: row.to, incarnation, reason: reason as unknown as Json }, pos)
+      down(tree, row, cause, incarnation, reason)
     }
   }
+}
+
+/** Nobody will answer any more. */
+function down(tree: Tree, row: AskRow, cause: number, incarnation: number, reason: ExitReason): void {
+  close(tree, row)
+  const pos = tree.fact('ask.settled', row.asker, cause, { id: row.id, to: row.to, as: 'down' })
+  if (row.asker === null) {
+    const error = new Defect('E_ASK_DOWN', `${row.to} ended before it answered`, { hint: JSON.stringify(reason) })
+    settleCaller(tree, row, (caller) => caller.reject(error))
+  } else tell(tree, null, row, { type: 'ask.down', id: row.id, to: row.to, incarnation, reason: reason as unknown as Json }, pos)
+}
+
+/** The question itself has crashed the one who was asked. It is a dead letter, so its asker is told. */
+export function questionIsDead(tree: Tree, ask: Address, cause: number, incarnation: number, reason: ExitReason): void {
+  const row = tree.asks.get(Number(ask.slice(PREFIX.length)))
+  if (row !== undefined) down(tree, row, cause, incarnation, reason)
 }
 
 function tell(tree: Tree, current: Envelope | null, row: AskRow, event: EventData, pos: number): void {

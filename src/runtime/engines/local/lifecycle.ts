@@ -9,7 +9,7 @@ import type { ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { ExitReason } from '../../../protocol.ts'
 import type { Envelope } from '../../cell.ts'
-import { closeAsks } from './asks.ts'
+import { askOf, closeAsks } from './asks.ts'
 import { cancelEffect } from './effects.ts'
 import { type Cell, OP_LAST, type Tree } from './tree.ts'
 
@@ -19,7 +19,11 @@ export function crashCell(tree: Tree, cell: Cell, envelope: Envelope, error: Err
   const pos = tree.fact('actor.crashed', cell.row, envelope.cause, { ...error, deadLetter: envelope.event })
   const wasStarting = cell.row.status === 'starting'
   if (cell.row.supervised && !wasStarting) {
-    tree.change(cell, { status: 'ended', exit: { kind: 'error', error } })
+    const { kind, child, event } = envelope
+    tree.change(cell, {
+      status: 'ended',
+      exit: { kind: 'error', error, poison: { kind, child: child ?? null, event: event.type, ask: askOf(event) } } as unknown as Json,
+    })
     tell(tree, cell, envelope, { kind: 'error', error }, pos)
     return
   }

@@ -190,7 +190,7 @@ export class LocalSession implements RunSession {
     let steps = 0
     let externals = 0
     while (steps < this.#limits.turnStepsMax && this.#tree.ended === null) {
-      const envelope = this.#tree.mail.next()
+      const envelope = this.#tree.next()
       if (envelope === undefined) {
         if (externals >= TURN_EXTERNALS_MAX || !this.#takeIn(taken)) return
         externals++

@@ -1,9 +1,9 @@
 /** The reserved actions of a supervisor, turned into cells in the commit of the step that took them. */
 import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
-import { type CellStart, type ReservedAction, SHUTDOWN_EVENT, SUPERVISOR_MACHINE } from '../../../protocol.ts'
-import type { ActionTaken, Envelope } from '../../cell.ts'
-import { closeAsks } from './asks.ts'
+import { type CellStart, type ExitReason, type ReservedAction, SHUTDOWN_EVENT, SUPERVISOR_MACHINE } from '../../../protocol.ts'
+import type { ActionTaken, Envelope, EnvelopeKind } from '../../cell.ts'
+import { closeAsks, questionIsDead } from './asks.ts'
 import { bury, endCell, settle } from './lifecycle.ts'
 import type { Cell, Tree } from './tree.ts'
 
@@ -115,7 +115,37 @@ function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.
     { kind: 'system', to: to.address, incarnation: to.incarnation, from: next.row.address, event },
     turn.pos,
   )
+  answerForPoison(turn, next, cell.row.exit as unknown as Poisoned)
   tree.mail.release(next.row.address)
+}
+
+/** What a crash leaves in the row of the life that ended. */
+type Poisoned = Extract<ExitReason, { kind: 'error' }> & {
+  readonly poison: {
+    readonly kind: EnvelopeKind
+    readonly child: Envelope['child'] | null
+    readonly event: string
+    readonly ask: string | null
+  }
+}
+
+/**
+ * The event that crashed the actor is not delivered again, and somebody may be waiting for what it would have led to. Who asked is told that nobody will
+ * answer. An actor that waits for a child or an effect hears that its outcome could not be used; only when that crashes it too is it left waiting.
+ */
+function answerForPoison(turn: Turn, next: Cell, { poison, ...reason }: Poisoned): void {
+  const { tree, pos } = turn
+  if (poison.ask !== null) questionIsDead(tree, poison.ask, pos, next.row.incarnation - 1, reason)
+  const { child } = poison
+  if (child === null || child === undefined || !poison.event.startsWith('xstate.done.actor.')) return
+  const error = {
+    code: 'E_POISON',
+    message: `what '${child.id}' gave crashed the actor: ${reason.error.message}`,
+    cause: reason.error as unknown as Json,
+  }
+  const event = { type: `xstate.error.actor.${child.id}`, error, actorId: child.id }
+  const to = { to: next.row.address, incarnation: next.row.incarnation, from: null }
+  tree.post(turn.envelope, turn.op, { kind: poison.kind, ...to, event, child }, pos)
 }
 
 /** An ordered stop: `shutdown` if the state accepts it, then up to `shutdownMs`; else the end at once. */

@@ -7,7 +7,7 @@ import type { Json } from '../../../json.ts'
 import type { Address, ExitReason } from '../../../protocol.ts'
 import type { ActorRef, EncodedSnapshot, Envelope } from '../../cell.ts'
 import type { Host } from '../../engine.ts'
-import { type Place, placeOf, rootPlace } from '../../order.ts'
+import { isQueued, type Place, placeOf, placeQueued, rootPlace } from '../../order.ts'
 import { OPEN } from '../../status.ts'
 import type { AskRow, CellRow, EffectRow, EnvelopeOutcome, Image, RunRow, Store, TimerRow } from '../../store.ts'
 import { Draft } from './draft.ts'
@@ -133,14 +133,25 @@ export class Tree {
   ): Envelope {
     const seq = ++this.counters.seq
     if (current === null) this.#indices.clear()
-    const place: Place =
-      current === null
-        ? rootPlace(seq, envelope.to)
-        : placeOf(current, op, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame))
-    const posted: Envelope = { ...envelope, seq, ...place, cause }
-    this.mail.add(posted)
-    this.draft.envelopeAdded(posted)
-    return posted
+    const place: Place = current === null ? rootPlace(seq, envelope.to) : placeOf(current, op, envelope.to)
+    return this.#add({ ...envelope, seq, ...place, cause })
+  }
+
+  /** The envelope that is delivered next. One that has queued until now is posted again, at its place among those that wait for the same actor. */
+  next(): Envelope | undefined {
+    for (;;) {
+      const envelope = this.mail.next()
+      if (envelope === undefined || !isQueued(envelope.order)) return envelope
+      const place = placeQueued(envelope, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame))
+      this.done(envelope, 'cleared')
+      this.#add({ ...envelope, ...place, seq: ++this.counters.seq })
+    }
+  }
+
+  #add(envelope: Envelope): Envelope {
+    this.mail.add(envelope)
+    this.draft.envelopeAdded(envelope)
+    return envelope
   }
 
   done(envelope: Envelope, outcome: EnvelopeOutcome): void {

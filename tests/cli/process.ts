@@ -1,0 +1,90 @@
+/** The built program as a process of its own, in a home and a folder of its own. Everything that a test starts ends with the test. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const MAIN = join(ROOT, 'dist/main.js')
+export const GREETER_TASK = join(ROOT, 'examples/greeter.task.yaml')
+
+export interface Place {
+  readonly home: string
+  /** A copy of the example repository. */
+  readonly dir: string
+}
+
+export interface Said {
+  readonly exit: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly out: string
+  readonly err: string
+}
+
+export interface Options {
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string | 'closed'
+  /** Called with everything on stdout so far. */
+  readonly onOut?: (out: string, child: ChildProcess) => void
+}
+
+/** A home and a folder for one test. */
+export function place(): Place {
+  const temp = mkdtempSync(join(tmpdir(), 'troupe-cli-'))
+  onTestFinished(() => rmSync(temp, { recursive: true, force: true, maxRetries: 5 }))
+  const dir = join(temp, 'project')
+  cpSync(join(ROOT, 'examples/greeter'), dir, { recursive: true })
+  mkdirSync(join(temp, 'home'))
+  return { home: join(temp, 'home'), dir }
+}
+
+/** Writes a file into the folder. @returns its name. */
+export function given({ dir }: Place, name: string, text: string): string {
+  writeFileSync(join(dir, name), text)
+  return name
+}
+
+/** Starts the program. The environment holds what a bare shell has, and nothing of the test runner. */
+export function start({ home, dir }: Place, args: readonly string[], options: Options = {}): { child: ChildProcess; done: Promise<Said> } {
+  const env = { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', TROUPE_HOME: home, ...options.env }
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: dir,
+    env,
+    stdio: [options.input === 'closed' ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let out = ''
+  let err = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+    options.onOut?.(out, child)
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text))
+  if (options.input !== undefined && options.input !== 'closed') child.stdin?.end(options.input)
+  const done = new Promise<Said>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (exit, signal) => resolve({ exit, signal, out, err }))
+  })
+  return { child, done }
+}
+
+/** Runs the program to its end. */
+export const troupe = (at: Place, args: readonly string[], options: Options = {}): Promise<Said> => start(at, args, options).done
+
+/** Sends a signal once, when a frame of this type (and kind) has been reported. */
+export function signalAt(type: string, signal: NodeJS.Signals, kind?: string): Pick<Options, 'onOut'> {
+  let sent = false
+  return {
+    onOut: (out, child) => {
+      if (sent) return
+      const hit = out
+        .split('\n')
+        .some((line) => line.includes(`"type":"${type}"`) && (kind === undefined || line.includes(`"kind":"${kind}"`)))
+      if (!hit) return
+      sent = true
+      child.kill(signal)
+    },
+  }
+}

@@ -10,10 +10,18 @@ export type Address = string
 /** Which life of an address, from 1. A restart is a new incarnation of the same address. */
 export type Incarnation = number
 
-/** Why an actor ended. Plain data; sent to its supervisor or parent in the commit that ends it. */
+/**
+ * Why an actor ended. Plain data; sent to its supervisor or parent in the commit that ends it.
+ * `failure`: it came to its end in good order and says that it did not reach its goal. No crash, so nothing restarts it; a run that ends so has failed.
+ */
 export type ExitReason =
-  | { readonly kind: 'normal'; readonly output?: Json | undefined }
-  | { readonly kind: 'shutdown'; readonly detail: ShutdownDetail; readonly output?: Json | undefined }
+  | { readonly kind: 'normal'; readonly output?: Json | undefined; readonly failure?: ErrorData | undefined }
+  | {
+      readonly kind: 'shutdown'
+      readonly detail: ShutdownDetail
+      readonly output?: Json | undefined
+      readonly failure?: ErrorData | undefined
+    }
   | { readonly kind: 'error'; readonly error: ErrorData }
   | { readonly kind: 'killed' }
 /** `ordered`: asked to stop. `completed`: automatic shutdown after significant children. `gave_up`: restart intensity. `timeout`: a deadline. */

@@ -18,7 +18,7 @@ import type { Clock } from '../src/runtime/clock.ts'
 import type { RunSession } from '../src/runtime/engine.ts'
 import { localEngine } from '../src/runtime/engines/local.ts'
 import type { Machines } from '../src/runtime/registry.ts'
-import type { Commit, Store } from '../src/runtime/store.ts'
+import type { Commit, RunRow, Store } from '../src/runtime/store.ts'
 import { sqliteStore } from '../src/runtime/stores/sqlite/store.ts'
 
 /** A folder that is gone when the test is over. */
@@ -189,4 +189,26 @@ export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<
   } catch (error) {
     return (error as { code?: string }).code ?? String(error)
   }
+}
+
+/** A run's row as it is before its first commit. */
+export const NEW_RUN: RunRow = {
+  run: 'r',
+  name: null,
+  project: null,
+  status: 'running',
+  reason: null,
+  tree: null,
+  input: null,
+  limits: { tokensMax: null, deadlineAt: null },
+  meta: null,
+  output: null,
+  createdAt: 0,
+  endedAt: null,
+  epoch: 1,
+  owner: null,
+  position: 0,
+  hash: '',
+  clock: { runMs: 0, wallMs: 0 },
+  counters: { seq: 0, effects: 0, timers: 0 },
 }

@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parse, stringify } from 'yaml'
+import { parse } from 'yaml'
 import type { Config } from '../config.ts'
 import { UserError } from '../errors.ts'
 
@@ -39,10 +39,10 @@ export function setStage(config: Config, { keep, fast }: { keep: string | undefi
 
 const taskText = (): string => readFileSync(join(EXAMPLES, 'greeter.task.yaml'), 'utf8')
 
-/** The same replies, at once. */
+/** The same replies, at once. Given as JSON, which is YAML too and folds no line of anybody's code. */
 export function withoutPauses(task: string): string {
   const { replies, ...rest } = parse(task) as { replies: readonly Record<string, unknown>[] }
-  return stringify({ ...rest, replies: replies.map(({ delay: _delay, ...reply }) => reply) })
+  return JSON.stringify({ ...rest, replies: replies.map(({ delay: _delay, ...reply }) => reply) }, null, 2)
 }
 
 function emptyFolder(dir: string): string {

@@ -119,7 +119,7 @@ function usage(error: CommanderError, program: Command, argv: readonly string[])
   const conflict = error.code === 'commander.conflictingOption'
   const message = error.code === 'commander.help' ? 'no verb is given' : first.replace(/^error: /, '')
   return new UserError(conflict ? 'E_FLAG_CONFLICT' : 'E_USAGE', `${message}${near === undefined ? '' : `; did you mean \`${near}\`?`}`, {
-    where: /'(-[^' ]*)/.exec(first)?.[1] ?? called?.name() ?? 'troupe',
+    where: /(--[\w-]+)/.exec(first)?.[1] ?? /'(-[^' ,]*)/.exec(first)?.[1] ?? called?.name() ?? 'troupe',
     fix: conflict ? 'leave one out' : help,
     exit: 2,
   })

@@ -9,7 +9,7 @@
  */
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
-import type { Address } from '../protocol.ts'
+import { type Address, EXIT_KEY, type ExitReason } from '../protocol.ts'
 import type { Conversation } from './conversation.ts'
 import type { Staged } from './effects.ts'
 import type { Check, GateOutcome, WorkItem, Workspace } from './vocabulary.ts'
@@ -156,6 +156,13 @@ export function outcomeOf(context: OrchestratorContext) {
   }
 }
 export type Outcome = ReturnType<typeof outcomeOf>
+
+/** The outcome as the machine's output: work that did not reach its goal carries its failure as the exit reason. */
+export function exitWith(outcome: Outcome): Outcome | { readonly [EXIT_KEY]: ExitReason } {
+  if (outcome.status === 'done') return outcome
+  const failure = outcome.error ?? { code: 'E_WORK_REJECTED', message: outcome.reasons.join('; ') }
+  return { [EXIT_KEY]: { kind: 'normal', output: outcome as unknown as Json, failure: failure as ErrorData } }
+}
 
 function summaryOf({ reasons, error, finished }: OrchestratorContext): string {
   if (reasons.length > 0) return `The work was rejected: ${reasons.join('; ')}`

@@ -19,7 +19,7 @@ import { errorData } from '../errors.ts'
 import { askParams, noAnswer } from './asking.ts'
 import { conversationOf } from './conversation.ts'
 import type { PromotionPlan } from './effects.ts'
-import { openLedger, outcomeOf } from './ledger.ts'
+import { exitWith, openLedger, outcomeOf } from './ledger.ts'
 import {
   failureOf,
   gateReturn,
@@ -34,12 +34,12 @@ import {
   rules,
 } from './orchestrator-rules.ts'
 
-/** Machine of `/team/orchestrator`. Ends with an {@link Outcome}; it fails by its output, not by an error. */
+/** Machine of `/team/orchestrator`. Ends with an {@link Outcome}; work that failed is an end in good order with a failure, not a crash. */
 export const orchestrator = rules.createMachine({
   id: 'orchestrator',
   version: '1',
   context: ({ input }) => openLedger(input),
-  output: ({ context }) => outcomeOf(context),
+  output: ({ context }) => exitWith(outcomeOf(context)),
   initial: 'starting',
   states: {
     starting: {

@@ -14,7 +14,10 @@
  *
  * Source: supervisor.erl. Left for later: one_for_all, rest_for_one, dynamic children, operations by hand, backoff, start timeouts.
  */
+
 import { and, setup } from 'xstate'
+import type { ErrorData } from '../errors.ts'
+import type { Json } from '../json.ts'
 import { type CellStart, EXIT_KEY, type ExitReason, type ReservedAction, SHUTDOWN_EVENT } from '../protocol.ts'
 import { cellStart, isRestarted, parseSupervisor, SUPERVISOR_READY_TAG } from './childspec.ts'
 import {
@@ -133,8 +136,15 @@ const machine = base.extend({
         const { intensity: max, periodMs } = context.flags
         return { exit: { kind: 'shutdown', detail: 'gave_up', output: { count: 0, max, periodMs, child: event.id, last: event.reason } } }
       }
-      const output = 'reason' in event && 'output' in event.reason ? event.reason.output : undefined
-      return { exit: { kind: 'shutdown', detail: 'completed', ...(output === undefined ? {} : { output }) } }
+      const reason = 'reason' in event && (event.reason.kind === 'normal' || event.reason.kind === 'shutdown') ? event.reason : {}
+      const { output, failure } = reason as { output?: Json; failure?: ErrorData }
+      const exit: ExitReason = {
+        kind: 'shutdown',
+        detail: 'completed',
+        ...(output === undefined ? {} : { output }),
+        ...(failure === undefined ? {} : { failure }),
+      }
+      return { exit }
     }),
     failStart: base.assign(({ context, event }) => {
       if (!('reason' in event)) return {}

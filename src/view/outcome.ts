@@ -1,6 +1,5 @@
 /**
- * How a run ended, in the words and exit codes of the command line. A team that reports `failed` in its output has failed, although its tree ended
- * in good order.
+ * How a run ended, in the words and exit codes of the command line.
  */
 import { exitOf, fixOf, isRetryable } from '../catalogue.ts'
 import { type ErrorData, UserError } from '../errors.ts'
@@ -48,9 +47,8 @@ export function teamOutput(output: Json): TeamOutput {
 }
 
 /** A run's standing, from its row. @param owned  whether a living process owns it. */
-export function standingOf(row: Pick<RunRow, 'status' | 'output'>, owned: boolean): Standing {
+export function standingOf(row: Pick<RunRow, 'status'>, owned: boolean): Standing {
   if (row.status === 'running') return owned ? 'running' : 'crashed'
-  if (row.status === 'succeeded' && ['failed', 'rejected'].includes(teamOutput(row.output).status ?? '')) return 'failed'
   return row.status
 }
 

@@ -1,10 +1,11 @@
 /** The built program as a process of its own, in a home and a folder of its own. Everything that a test starts ends with the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { withoutPauses } from '../../src/cli/demo-stage.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'dist/main.js')
@@ -14,6 +15,8 @@ export interface Place {
   readonly home: string
   /** A copy of the example repository. */
   readonly dir: string
+  /** The example's task, without pauses. */
+  readonly task: string
 }
 
 export interface Said {
@@ -37,7 +40,9 @@ export function place(): Place {
   const dir = join(temp, 'project')
   cpSync(join(ROOT, 'examples/greeter'), dir, { recursive: true })
   mkdirSync(join(temp, 'home'))
-  return { home: join(temp, 'home'), dir }
+  const task = join(temp, 'greeter.task.yaml')
+  writeFileSync(task, withoutPauses(readFileSync(GREETER_TASK, 'utf8')))
+  return { home: join(temp, 'home'), dir, task }
 }
 
 /** Writes a file into the folder. @returns its name. */

@@ -11,7 +11,7 @@ const SUMMARY = 'Polish plurals and the word before the last name are right, and
 
 test('run: stdout is the summary alone; stderr tells the story, the tree and what was verified', { timeout: RUN_MS }, async () => {
   const at = place()
-  const said = await troupe(at, ['run', GREETER_TASK, '--utc'], { input: 'closed' })
+  const said = await troupe(at, ['run', at.task, '--utc'], { input: 'closed' })
   expect([said.exit, said.out]).toEqual([0, SUMMARY])
   const err = lines(said.err)
   expect(err[0]).toMatch(/^troupe 0\.1\.0 {2}run 01[0-9A-Z]{6} {2}greeter {2}scripted \(simulated\) {2}budget 60k tokens$/)
@@ -31,7 +31,8 @@ test('run: stdout is the summary alone; stderr tells the story, the tree and wha
 })
 
 test('run --json: one object with what was done, verified and used', { timeout: RUN_MS }, async () => {
-  const said = await troupe(place(), ['run', GREETER_TASK, '--json', '-q'])
+  const at = place()
+  const said = await troupe(at, ['run', at.task, '--json', '-q'])
   const [result, ...more] = parsed(said.out)
   expect([said.exit, said.err, more]).toEqual([0, '', []])
   expect(result).toMatchObject({
@@ -51,12 +52,12 @@ test('run --jsonl: every fact in order without holes, then one result; a reader 
   timeout: RUN_MS,
 }, async () => {
   const at = place()
-  const all = await troupe(at, ['run', GREETER_TASK, '--jsonl'])
+  const all = await troupe(at, ['run', at.task, '--jsonl'])
   const frames = parsed(all.out)
   expect(frames.at(-1)).toMatchObject({ schema: 'troupe.result/1', type: 'result', exit: 0 })
   const positions = frames.slice(0, -1).flatMap(({ pos }) => (pos === null ? [] : [pos]))
   expect(positions).toEqual(positions.map((_, index) => index + 1))
-  const head = start(at, ['run', GREETER_TASK, '--jsonl'], { onOut: (_, child) => child.stdout?.destroy() })
+  const head = start(at, ['run', at.task, '--jsonl'], { onOut: (_, child) => child.stdout?.destroy() })
   expect((await head.done).exit).toBe(0)
   expect(lines((await troupe(at, ['ps', '--all'])).out).map((line) => line.split('\t')[3])).toEqual([
     'STATUS',
@@ -67,7 +68,7 @@ test('run --jsonl: every fact in order without holes, then one result; a reader 
 
 test('run -: a task comes from stdin; without a model a goal alone fails honestly, with exit 8', { timeout: RUN_MS }, async () => {
   const at = place()
-  const file = await troupe(at, ['run', '-', '-q'], { input: readFileSync(GREETER_TASK, 'utf8') })
+  const file = await troupe(at, ['run', '-', '-q'], { input: readFileSync(at.task, 'utf8') })
   expect([file.exit, file.out]).toEqual([0, SUMMARY])
   const goal = await troupe(at, ['run', 'Make it better'], { input: 'closed' })
   expect([goal.exit, goal.out]).toEqual([8, ''])
@@ -77,7 +78,7 @@ test('run -: a task comes from stdin; without a model a goal alone fails honestl
 
 test('the first signal saves the run and names the command that goes on with it, which it does', { timeout: RUN_MS }, async () => {
   const at = place()
-  const stopped = await troupe(at, ['run', GREETER_TASK, '--jsonl'], signalAt('effect.started', 'SIGTERM', 'file.write'))
+  const stopped = await troupe(at, ['run', at.task, '--jsonl'], signalAt('effect.started', 'SIGTERM', 'file.write'))
   const result = parsed(stopped.out).at(-1) as { run: string; resume: string; status: string; error: { code: string; message: string } }
   expect([stopped.exit, result.status, result.error.code]).toEqual([143, 'interrupted', 'E_INTERRUPTED'])
   expect(result.error.message).toMatch(/^saved at #\d+ after SIGTERM, \d+ effects? still open$/)
@@ -98,7 +99,7 @@ test('the first signal saves the run and names the command that goes on with it,
 
 test('after kill -9 recover lists the run as crashed, changes nothing, and --all brings it to its end', { timeout: RUN_MS }, async () => {
   const at = place()
-  const killed = await troupe(at, ['run', GREETER_TASK, '--jsonl'], signalAt('effect.started', 'SIGKILL', 'file.write'))
+  const killed = await troupe(at, ['run', at.task, '--jsonl'], signalAt('effect.started', 'SIGKILL', 'file.write'))
   expect(killed.signal).toBe('SIGKILL')
   const listed = await troupe(at, ['recover'], { input: 'closed' })
   expect([listed.exit, lines(listed.out)[1]]).toEqual([
@@ -132,7 +133,7 @@ test('a run that lives is owned: a second process is told by whom, and stays awa
 
 test('show and logs tell the same of a run afterwards, by prefix, by name and by --last', { timeout: RUN_MS }, async () => {
   const at = place()
-  const [result] = parsed((await troupe(at, ['run', GREETER_TASK, '--json', '-q'])).out) as [{ run: string; position: number }]
+  const [result] = parsed((await troupe(at, ['run', at.task, '--json', '-q'])).out) as [{ run: string; position: number }]
   const shown = await Promise.all([result.run.slice(0, 4).toLowerCase(), 'greeter'].map((name) => troupe(at, ['show', name, '--json'])))
   const [byPrefix, byName] = shown.map(
     ({ out }) => JSON.parse(out) as { run: string; tree: { path: string; children: unknown[] }; effects: unknown[] },
@@ -160,7 +161,7 @@ test('show and logs tell the same of a run afterwards, by prefix, by name and by
 
 test('logs -f follows a run over a kill and a resume, and ends with it', { timeout: RUN_MS }, async () => {
   const at = place()
-  await troupe(at, ['run', GREETER_TASK, '--jsonl'], signalAt('effect.started', 'SIGKILL', 'file.write'))
+  await troupe(at, ['run', at.task, '--jsonl'], signalAt('effect.started', 'SIGKILL', 'file.write'))
   const following = troupe(at, ['logs', 'greeter', '-f', '--type', 'run.*'])
   expect((await troupe(at, ['resume', 'greeter', '-q'])).exit).toBe(0)
   expect(lines((await following).out).map((line) => line.split(/\s+/)[1])).toEqual(['run.started', 'run.resumed', 'run.finished'])

@@ -6,7 +6,7 @@ import { createActor, fromPromise, toPromise } from 'xstate'
 import type { JsonObject } from '../../src/json.ts'
 import type { OrchestratorInput, Outcome } from '../../src/machines/ledger.ts'
 import { orchestrator } from '../../src/machines/orchestrator.ts'
-import type { AskEvent, AskParams, ThreadAppend } from '../../src/protocol.ts'
+import { type AskEvent, type AskParams, EXIT_KEY, type ThreadAppend } from '../../src/protocol.ts'
 
 /** What answers an ask: the answer itself, `down`, `timeout`, or nothing yet. */
 export type Reply = { readonly type: string; readonly [key: string]: unknown } | 'down' | 'timeout' | null
@@ -114,7 +114,8 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
   const actor = createActor(machine, { input: { ...INPUT, ...input } })
   actor.on('*', (fact) => void facts.push(fact.type))
   actor.start()
-  const outcome = (await toPromise(actor)) as Outcome
+  const output = (await toPromise(actor)) as Outcome & { [EXIT_KEY]?: { output: Outcome } }
+  const outcome: Outcome = output[EXIT_KEY]?.output ?? output
   return { outcome, asks, effects, facts, appends }
 }
 

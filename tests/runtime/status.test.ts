@@ -4,7 +4,8 @@ import type { Host } from '../../src/runtime/engine.ts'
 import { move } from '../../src/runtime/engines/local/effects.ts'
 import { Tree } from '../../src/runtime/engines/local/tree.ts'
 import { type EffectStatus, NEXT, OPEN } from '../../src/runtime/status.ts'
-import type { EffectRow, RunRow } from '../../src/runtime/store.ts'
+import type { EffectRow } from '../../src/runtime/store.ts'
+import { NEW_RUN } from '../harness.ts'
 
 const ALL: readonly EffectStatus[] = ['owed', 'started', 'in_doubt', 'succeeded', 'failed', 'cancelled']
 
@@ -46,29 +47,8 @@ const row = (status: EffectStatus): EffectRow => ({
   cause: null,
 })
 
-const run: RunRow = {
-  run: 'r',
-  name: null,
-  project: null,
-  status: 'running',
-  reason: null,
-  tree: null,
-  input: null,
-  limits: { tokensMax: null, deadlineAt: null },
-  meta: null,
-  output: null,
-  createdAt: 0,
-  endedAt: null,
-  epoch: 1,
-  owner: null,
-  position: 0,
-  hash: '',
-  clock: { runMs: 0, wallMs: 0 },
-  counters: { seq: 0, effects: 0, timers: 0 },
-}
-
 const treeWith = (effect: EffectRow): Tree =>
-  new Tree({ run, cells: [], envelopes: [], timers: [], effects: [effect], asks: [] }, {} as Host, { snapshot: () => null })
+  new Tree({ run: NEW_RUN, cells: [], envelopes: [], timers: [], effects: [effect], asks: [] }, {} as Host, { snapshot: () => null })
 
 const PAIRS = ALL.flatMap((from) => ALL.map((to) => ({ from, to, allowed: ALLOWED.has(`${from} -> ${to}`) })))
 

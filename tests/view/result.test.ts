@@ -97,6 +97,8 @@ test('troupe.result/1 has every key, and the error of a run that ended badly', (
   })
   const failed = resultObject(
     report({
+      status: 'failed',
+      reason: { code: 'E_GATE_FAILED', message: 'gate `test` failed', path: '/team/lead' },
       output: teamOutput({ status: 'failed', error: { code: 'E_GATE_FAILED', message: 'gate `test` failed', path: '/team/lead' } }),
     }),
   )
@@ -122,18 +124,35 @@ test('troupe.result/1 has every key, and the error of a run that ended badly', (
 test.each([
   [{ status: 'succeeded' }, 'succeeded', 0, null],
   [
-    { status: 'succeeded', output: teamOutput({ status: 'failed', error: { code: 'E_LIMIT_TURNS', message: 'm' } }) },
+    {
+      status: 'failed',
+      reason: { code: 'E_LIMIT_TURNS', message: 'm' },
+      output: teamOutput({ status: 'failed', error: { code: 'E_LIMIT_TURNS', message: 'm' } }),
+    },
     'failed',
     6,
     'E_LIMIT_TURNS',
   ],
   [
-    { status: 'succeeded', output: teamOutput({ status: 'failed', error: { code: 'E_SCRIPT_MISS', message: 'm' } }) },
+    {
+      status: 'failed',
+      reason: { code: 'E_SCRIPT_MISS', message: 'm' },
+      output: teamOutput({ status: 'failed', error: { code: 'E_SCRIPT_MISS', message: 'm' } }),
+    },
     'failed',
     8,
     'E_SCRIPT_MISS',
   ],
-  [{ status: 'succeeded', output: teamOutput({ status: 'rejected', reasons: ['work.0.id: bad'] }) }, 'failed', 1, 'E_WORK_REJECTED'],
+  [
+    {
+      status: 'failed',
+      reason: { code: 'E_WORK_REJECTED', message: 'm' },
+      output: teamOutput({ status: 'rejected', reasons: ['work.0.id: bad'] }),
+    },
+    'failed',
+    1,
+    'E_WORK_REJECTED',
+  ],
   [{ status: 'failed', output: null, reason: { code: 'E_SUPERVISOR_GAVE_UP', message: 'm' } }, 'failed', 1, 'E_SUPERVISOR_GAVE_UP'],
   [{ status: 'failed', output: null, reason: { code: 'MY_OWN', message: 'm' } }, 'failed', 1, 'MY_OWN'],
   [{ status: 'suspended', output: null, reason: { code: 'E_EFFECT_IN_DOUBT', message: 'm' } }, 'suspended', 7, 'E_EFFECT_IN_DOUBT'],

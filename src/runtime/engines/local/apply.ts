@@ -3,7 +3,7 @@ import type { Json } from '../../../json.ts'
 import { DOMAIN_FACTS } from '../../../protocol.ts'
 import type { CellStarted, ChildLink, Envelope, Send, StepResult } from '../../cell.ts'
 import { ask } from './asks.ts'
-import { becomeReady, born, decline, isDeclined } from './birth.ts'
+import { becomeReady, born, decline, isDeclined, settleIn } from './birth.ts'
 import { cancelEffect, oweEffect } from './effects.ts'
 import { crashCell, endCell } from './lifecycle.ts'
 import { supervise } from './supervise.ts'
@@ -139,7 +139,10 @@ function sendOne(tree: Tree, cell: Cell, envelope: Envelope, send: Send, pos: nu
     )
 }
 
-/** A child of XState's kind: its own cell, told to start by the first envelope it gets. */
+/**
+ * A child of XState's kind: its own cell, told to start by the first envelope it gets. Where one of the same id has been stopped in this step, that one
+ * lives until its stop is delivered, after what was sent to it before; the new one moves in with its start.
+ */
 function startChild(tree: Tree, cell: Cell, envelope: Envelope, start: CellStarted, pos: number): void {
   const { link } = start
   const row = {
@@ -161,21 +164,10 @@ function startChild(tree: Tree, cell: Cell, envelope: Envelope, start: CellStart
     systemIds: {},
     exit: null,
   }
-  const child: Cell = { row, snapshot: null }
-  tree.adopt(child)
-  tree.change(child, {})
-  tree.post(
-    envelope,
-    start.op,
-    {
-      kind: 'start',
-      to: link.address,
-      incarnation: link.incarnation,
-      from: cell.row.address,
-      event: { type: 'troupe.start', input: start.input },
-    },
-    pos,
-  )
+  const isTaken = tree.cells.has(link.address)
+  if (!isTaken) settleIn(tree, row)
+  const event = { type: 'troupe.start', input: start.input, ...(isTaken ? { cell: row as unknown as Json } : {}) }
+  tree.post(envelope, start.op, { kind: 'start', to: link.address, incarnation: link.incarnation, from: cell.row.address, event }, pos)
 }
 
 /** `onSnapshot`: the parent hears of every snapshot of an active child, after what the child itself sent. */

@@ -1,8 +1,33 @@
 /** How lives begin: the first step, readiness, and what a supervisor is told of it. A failed first step has been told as `cell.start_failed`. */
 import type { Json } from '../../../json.ts'
 import type { Envelope, StepResult } from '../../cell.ts'
-import { bury, settle } from './lifecycle.ts'
-import { type Cell, OP_LAST, type Tree } from './tree.ts'
+import type { CellRow } from '../../store.ts'
+import { bury, endQuietly, settle } from './lifecycle.ts'
+import { type Cell, isBound, OP_LAST, type Tree } from './tree.ts'
+
+/** The cell of a new child, before its first step. */
+export function settleIn(tree: Tree, row: CellRow): void {
+  const cell: Cell = { row, snapshot: null }
+  tree.adopt(cell)
+  tree.change(cell, {})
+}
+
+/**
+ * A child whose address was taken when its parent made it moves in. What is left of the one before it is ended: a child of another life must not go on.
+ * @returns false where the parent has ended or has stopped it in the meantime.
+ */
+export function moveIn(tree: Tree, envelope: Envelope, row: CellRow): boolean {
+  const parent = row.parent === null ? undefined : tree.cells.get(row.parent.address)
+  const isWanted =
+    parent !== undefined &&
+    isBound(parent.row, row.parent!.incarnation) &&
+    parent.row.children.some((link) => link.id === row.id && link.incarnation === row.incarnation)
+  if (!isWanted) return false
+  const before = tree.cells.get(row.address)
+  if (before !== undefined) endQuietly(tree, before, envelope.cause ?? tree.draft.position)
+  settleIn(tree, row)
+  return true
+}
 
 /** After the step that made the first snapshot: mail that came before it is deliverable now. */
 export function born(tree: Tree, cell: Cell, envelope: Envelope): void {

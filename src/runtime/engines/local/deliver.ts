@@ -5,8 +5,10 @@
  */
 import { ACTOR_DEPTH_MAX, XSTATE_CHILDREN_MAX } from '../../../limits.ts'
 import type { Envelope, StepInput } from '../../cell.ts'
+import type { CellRow } from '../../store.ts'
 import { apply } from './apply.ts'
 import { answer, isAskAddress } from './asks.ts'
+import { moveIn } from './birth.ts'
 import { stopCell } from './lifecycle.ts'
 import { type Cell, isBound, type Tree } from './tree.ts'
 
@@ -16,6 +18,8 @@ export function deliver(tree: Tree, envelope: Envelope): boolean {
     answer(tree, envelope)
     return false
   }
+  const moving = envelope.kind === 'start' ? (envelope.event['cell'] as unknown as CellRow | undefined) : undefined
+  if (moving !== undefined && !moveIn(tree, envelope, moving)) return drop(tree, envelope, 'its parent has no use for it any more')
   const cell = tree.cells.get(envelope.to)
   if (cell === undefined) return drop(tree, envelope, 'nobody lives there')
   if (envelope.incarnation !== null && !isBound(cell.row, envelope.incarnation)) return drop(tree, envelope, 'it was for another life')

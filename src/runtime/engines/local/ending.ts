@@ -34,9 +34,9 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
 function endingOfRoot(reason: ExitReason): Ending {
   switch (reason.kind) {
     case 'normal':
-      return { status: 'succeeded', reason: null, output: reason.output ?? null }
+      return completed(reason)
     case 'shutdown':
-      if (reason.detail === 'completed') return { status: 'succeeded', reason: null, output: reason.output ?? null }
+      if (reason.detail === 'completed') return completed(reason)
       if (reason.detail === 'ordered')
         return {
           status: 'canceled',
@@ -50,6 +50,9 @@ function endingOfRoot(reason: ExitReason): Ending {
       return { status: 'failed', reason: reason.error, output: null }
   }
 }
+
+const completed = ({ output = null, failure = null }: { output?: Json | undefined; failure?: ErrorData | null | undefined }): Ending =>
+  failure === null ? { status: 'succeeded', reason: null, output } : { status: 'failed', reason: failure, output }
 
 function gaveUp(output: Json | undefined): ErrorData {
   const { last, child, count, max, periodMs } = (output ?? {}) as {

@@ -57,7 +57,8 @@ export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason):
   const { address } = cell.row
   for (const effect of tree.effects.values()) if (effect.owner === address && effect.answer) cancelEffect(tree, effect, pos)
   for (const timer of tree.timers.of(address)) if (timer.kind !== 'ask') tree.clearTimer(timer.timer)
-  for (const late of tree.mail.remove(address, (envelope) => envelope.incarnation !== null)) tree.done(late, 'stale')
+  const isOwn = mailOf(tree, cell)
+  for (const late of tree.mail.remove(address, (envelope) => envelope.incarnation !== null && isOwn(envelope))) tree.done(late, 'stale')
   for (const systemId of Object.keys(cell.row.systemIds)) delete tree.systemIds[systemId]
   closeAsks(tree, cell, pos, reason)
   endSubtree(tree, cell, pos, reason.kind === 'normal')
@@ -85,13 +86,20 @@ export function endQuietly(tree: Tree, cell: Cell, cause: number): void {
 /** The address has ended for good: its mail is buried with the cause. */
 export function bury(tree: Tree, cell: Cell, cause: number): void {
   const { address } = cell.row
-  for (const letter of tree.mail.remove(address, () => true)) {
+  for (const letter of tree.mail.remove(address, mailOf(tree, cell))) {
     tree.done(letter, letter.incarnation === null ? 'buried' : 'stale')
     if (letter.incarnation === null)
       tree.fact('message.buried', cell.row, cause, { event: letter.event.type, from: letter.from, cause: cell.row.exit })
   }
   closeAsks(tree, cell, cause, (cell.row.exit as unknown as ExitReason | null) ?? { kind: 'killed' }, true)
   tree.forget(cell)
+}
+
+/** Is it for this life? A child that waits to move in where this one lived keeps its start and all that is sent to it afterwards. */
+function mailOf(tree: Tree, cell: Cell): (envelope: Envelope) => boolean {
+  const { address, incarnation } = cell.row
+  const next = tree.mail.waiting(address).findLast(({ kind, incarnation: life }) => kind === 'start' && life !== null && life > incarnation)
+  return (envelope) => next === undefined || envelope.order < next.order
 }
 
 /** XState's stop of a child, or a supervisor's last word. Brutal: no event, no exit actions. */

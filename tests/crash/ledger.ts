@@ -52,15 +52,16 @@ export class Ledger {
             prove: async (call) => {
               const verdict = await prove(call)
               // The effect had happened when its process died on the way to its `end`.
-              if (verdict.verdict === 'applied' && !this.#has('end', call.key)) this.write('proved', call.key, call.attempt)
+              if (verdict.verdict === 'applied' && !this.#hasEnded(call.key)) this.write('proved', call.key, call.attempt)
               return verdict
             },
           }),
     }
   }
 
-  #has(what: Line['what'], key: string): boolean {
-    return this.lines().some((line) => line.what === what && line.key === key)
+  /** A probe can be asked twice, when the process dies before its verdict is committed; it bears witness once. */
+  #hasEnded(key: string): boolean {
+    return this.lines().some((line) => line.what !== 'begin' && line.key === key)
   }
 }
 

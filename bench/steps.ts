@@ -18,14 +18,7 @@ const SHAPES = [
 ]
 const TMPFS = 0x01021994
 
-const { values } = parseArgs({
-  options: {
-    steps: { type: 'string', default: '2048' },
-    rounds: { type: 'string', default: '11' },
-    dir: { type: 'string', default: tmpdir() },
-    json: { type: 'boolean', default: false },
-  },
-})
+const values = flags()
 const steps = count(values.steps, '--steps')
 const rounds = count(values.rounds, '--rounds')
 
@@ -50,11 +43,30 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
+function flags() {
+  try {
+    return parseArgs({
+      options: {
+        steps: { type: 'string', default: '2048' },
+        rounds: { type: 'string', default: '11' },
+        dir: { type: 'string', default: tmpdir() },
+        json: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    return usage(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function usage(message: string): never {
+  process.stderr.write(`${message}\nusage: npm run bench -- [--steps N] [--rounds N] [--dir DIR] [--json]\n`)
+  process.exit(2)
+}
+
 function count(text: string, flag: string): number {
   const number = Number(text)
   if (Number.isInteger(number) && number > 0) return number
-  process.stderr.write(`${flag} ${text}: a whole number above 0 is wanted\n`)
-  process.exit(2)
+  return usage(`${flag} ${text}: a whole number above 0 is wanted`)
 }
 
 async function plainStepsPerSecond(): Promise<number> {

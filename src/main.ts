@@ -16,5 +16,6 @@ if (major < needed[0] || (major === needed[0] && minor < needed[1])) {
   // In a folder of the user's own: the default one is shared by everybody on the machine.
   module.enableCompileCache(join(homedir(), '.cache', 'troupe', 'compile'))
   const { cli } = await import('./cli/program.ts')
-  process.exitCode = await cli(process.argv.slice(2))
+  // What a library has left open must not keep a finished command alive.
+  process.exit(await cli(process.argv.slice(2)))
 }

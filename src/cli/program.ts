@@ -5,6 +5,7 @@
  *                |                                               |
  *                '--CommanderError--> E_USAGE, exit 2            '--thrown--> report.ts
  */
+import { setTimeout as wait } from 'node:timers/promises'
 import { Command, CommanderError, Option } from 'commander'
 import type { App } from '../app.ts'
 import { type ColorChoice, type Config, type Flags, readConfig } from '../config.ts'
@@ -14,7 +15,7 @@ import { openIo } from './io.ts'
 import { report } from './report.ts'
 import { addVerbs } from './verbs.ts'
 
-/** How long a finished command waits for what is still open, milliseconds. */
+/** How long a finished command waits for a slow reader of its output, milliseconds. */
 const DRAIN_MS = 5_000
 
 const DEFAULTS: Flags = {
@@ -30,7 +31,7 @@ const DEFAULTS: Flags = {
   utc: false,
 }
 
-/** Runs one command. Never throws. @returns the exit code. */
+/** Runs one command. Never throws. Resolves with the exit code when its output has been read. */
 export async function cli(argv: readonly string[]): Promise<number> {
   let flags: Flags = { ...DEFAULTS, ...rawMode(argv) }
   let config: Config | null = null
@@ -60,7 +61,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
     exit = report(thrown instanceof CommanderError ? usage(thrown, program, argv) : thrown, place)
   }
   closeQuietly(app)
-  setTimeout(() => process.exit(exit), DRAIN_MS).unref()
+  await drained()
   return exit
 }
 
@@ -123,6 +124,12 @@ function usage(error: CommanderError, program: Command, argv: readonly string[])
     fix: conflict ? 'leave one out' : help,
     exit: 2,
   })
+}
+
+/** Resolves when everything that was written has been taken by its reader, or nobody reads any more. */
+async function drained(): Promise<void> {
+  const flushed = [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())))
+  await Promise.race([Promise.all(flushed), wait(DRAIN_MS, undefined, { ref: false })])
 }
 
 const reportsOf = (config: Config | null): string | null => config?.reports ?? null

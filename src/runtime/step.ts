@@ -10,8 +10,7 @@ import { type EffectDeclaration, NO_RETRY } from '../effect.ts'
 import { Defect, type ErrorData, errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import { PAYLOAD_BYTES_MAX } from '../limits.ts'
-import type { AskParams, ExitReason, ThreadAppend } from '../protocol.ts'
-import { EXIT_KEY, RESERVED_ACTIONS } from '../protocol.ts'
+import { type AskParams, EXIT_KEY, type ExitReason, RESERVED_ACTIONS, SUPERVISOR_MACHINE, type ThreadAppend } from '../protocol.ts'
 import { type Births, births } from './births.ts'
 import type { ActionTaken, ChildLink, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import { type Action, firstMacrostep, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
@@ -45,8 +44,8 @@ function take(code: StepCode, input: StepInput): StepResult {
   if (after === before && scope.operations.length === 0) return quiet(input, scope)
   const born = births(code, input, scope)
   if (born.refs.size > 0) after.context = withRefs(after.context, born.refs)
-  const stops = stopped(input, scope.operations, born)
-  const children = childrenAfter(input, after, born, stops)
+  const { ids, ...stops } = stopped(input, scope.operations, born)
+  const children = childrenAfter(input, after, born, { ids })
   return {
     ...collect(code, input, scope, born),
     snapshot: after === before ? 'unchanged' : encode(after),
@@ -162,10 +161,7 @@ function childrenAfter(input: StepInput, after: LiveSnapshot, born: Births, stop
   const live: Record<string, unknown> = {}
   for (const key in after.children) {
     const child = after.children[key]
-    if (child === undefined)
-      throw new Defect('E_ACTOR_MISSING', `${input.address}: the actor of '${key}' is not in setup({ actors })`, {
-        hint: 'register its src',
-      })
+    if (child === undefined) throw missingActor(input, { id: key })
     const link = isRef(child)
       ? input.children.find((known) => known.id === key && known.incarnation === child.incarnation)
       : born.ofRaw(child)
@@ -179,6 +175,11 @@ function childrenAfter(input: StepInput, after: LiveSnapshot, born: Births, stop
   }
   after.children = live
   return links
+}
+
+function missingActor(input: StepInput, params: Record<string, unknown>): Defect {
+  const name = String(params['src'] ?? params['id'])
+  return new Defect('E_ACTOR_MISSING', `${input.address}: the actor '${name}' is not in setup({ actors })`, { hint: 'register its src' })
 }
 
 /** Everything that is not a birth or a stop, in source order. */
@@ -217,6 +218,8 @@ function collect(
     const params = operation.params as Record<string, unknown>
     switch (operation.type) {
       case 'xstate.spawnChild':
+        if (params['actorRef'] === undefined) throw missingActor(input, params)
+        break
       case 'xstate.stopChild':
         break
       case 'xstate.sendTo':
@@ -235,7 +238,7 @@ function collect(
         out.logs.push({ label: (params['label'] as string | undefined) ?? null, value: loggable(params['value']) })
         break
       default:
-        act(code, born, operation, out)
+        act(code, input, born, operation, out)
     }
   }
   return out
@@ -269,8 +272,8 @@ function errorEvent(input: StepInput, event: EventData): Json {
 
 function timer(input: StepInput, scope: Scope, born: Births, action: Action, to: Ref): TimerSet {
   const params = action.params as { event: EventData; id?: string; delay: number }
-  if (Number.isNaN(params.delay))
-    throw new Defect('E_DELAY_INVALID', `${input.address} set a timer with delay NaN`, { event: params.event.type })
+  if (!Number.isFinite(params.delay))
+    throw new Defect('E_DELAY_INVALID', `${input.address} set a timer with delay ${params.delay}`, { event: params.event.type })
   const id = params.id ?? `t:${scope.nextId++}`
   return {
     op: action.op,
@@ -284,6 +287,7 @@ function timer(input: StepInput, scope: Scope, born: Births, action: Action, to:
 /** A custom action. Reserved names are the engine's; a named one becomes an effect row without an answer; an inline one runs once after the commit. */
 function act(
   code: StepCode,
+  input: StepInput,
   born: Births,
   action: Action,
   out: { sends: Send[]; actions: ActionTaken[]; effectsOwed: EffectOwed[]; threadAppends: { thread: string; items: readonly Json[] }[] },
@@ -295,9 +299,14 @@ function act(
   } else if (action.type === 'thread.append') {
     out.threadAppends.push(params as unknown as ThreadAppend)
   } else if ((RESERVED_ACTIONS as readonly string[]).includes(action.type)) {
+    if (input.machine !== SUPERVISOR_MACHINE)
+      throw new Defect('E_ACTION_RESERVED', `${input.address} took ${action.type}, which only a supervisor may`, {
+        hint: 'choose another name',
+      })
     out.actions.push({ op: action.op, type: action.type, params })
   } else if (action.exec !== undefined && code.machine.implementations.actions[action.type] === action.exec) {
     const stored = {
+      machine: input.machine,
       params: params ?? null,
       event: payload(action.info.event, 'event', born),
       context: payload(action.info.context, 'context', born),

@@ -23,8 +23,6 @@ export interface PerformerOptions {
   readonly run: string
   readonly host: Host
   readonly clock: Clock
-  /** Machine of a cell, for its named actions. */
-  machineOf(address: string): string | undefined
   thread(name: string): readonly Json[]
   progress(row: EffectRow, data: Json): void
   settled(row: EffectRow, outcome: Outcome): void
@@ -122,7 +120,8 @@ export class Performer {
   async #perform(row: EffectRow, call: EffectCall<Json>): Promise<Outcome> {
     try {
       if (row.kind === 'action') {
-        await this.#options.host.action(this.#options.machineOf(row.owner) ?? '', row.src, call)
+        const { machine } = row.input as { machine: string } // The actor may be gone by now.
+        await this.#options.host.action(machine, row.src, call)
         return { ok: true, output: undefined, usage: null }
       }
       const { declaration, handler } = this.#options.host.handler(row)

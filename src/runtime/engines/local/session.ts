@@ -84,7 +84,6 @@ export class LocalSession implements RunSession {
       run: this.id,
       host: parts.tree.host,
       clock: parts.clock,
-      machineOf: (address) => this.#tree.cells.get(address)?.row.machine,
       thread: (name) => this.#store.thread(this.id, name),
       progress: (row, data) =>
         this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),

@@ -38,7 +38,7 @@ export function explain(error: unknown, file: string, busyTimeoutMs: number): un
   const cause = { cause: error, details: { sqlite: code } }
   // SQLite grows its shared memory file before it writes: on a full disk that is what fails first.
   if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') {
-    const fix = 'free space, `troupe prune --dry-run`; the run goes on by itself'
+    const fix = 'free space on it, then: troupe resume --last'
     return storeError('E_STORE_FULL', `the disk of ${file} is full; nothing acknowledged is lost`, file, fix, { ...cause, retryable: true })
   }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
@@ -47,10 +47,16 @@ export function explain(error: unknown, file: string, busyTimeoutMs: number): un
   }
   if (code.startsWith('SQLITE_IOERR') || code === 'SQLITE_CANTOPEN') {
     const text = `reading or writing ${file} failed (${code}: ${message}); stopped`
-    return storeError('E_STORE_IO', text, file, '`troupe db check --deep`', cause)
+    return storeError('E_STORE_IO', text, file, 'look at the disk, then: troupe resume --last   (it checks the journal first)', cause)
   }
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    return storeError('E_STORE_DAMAGED', `${file} is damaged (${message})`, file, '`troupe db check --deep`', cause)
+    return storeError(
+      'E_STORE_DAMAGED',
+      `${file} is damaged (${message})`,
+      file,
+      'restore a backup of this file; nothing runs on it, and it was not changed',
+      cause,
+    )
   }
   if (code.startsWith('SQLITE_READONLY') || code === 'SQLITE_PERM') return readOnly(file, error)
   if (code.startsWith('SQLITE_CONSTRAINT')) {

@@ -91,7 +91,7 @@ function owned(row: RunRow, nowMs: number): UserError {
   const lastCommitMs = Math.max(0, nowMs - row.clock.wallMs)
   return new UserError('E_RUN_OWNED', `${who}, epoch ${row.epoch}, last commit ${ago(lastCommitMs)}`, {
     where: `run ${row.run}`,
-    fix: `troupe logs ${row.run} -f   or: troupe cancel ${row.run}`,
+    fix: `troupe logs ${row.run} -f`,
     exit: EXIT_STORE,
     retryable: true,
     details: { pid: row.owner?.pid ?? null, host: row.owner?.host ?? null, epoch: row.epoch, lastCommitMs },

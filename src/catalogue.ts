@@ -34,6 +34,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_COMMAND_TIMEOUT: { exit: 1, fix: () => 'raise the `timeout` of the check in the task' },
   E_LOOP_ESCALATED: { exit: 7, fix: (run) => `troupe logs ${run} --type 'review.*'; say more in the task, and start it again` },
   E_CHECK_FAILED: { exit: 1 },
+  E_OUTPUT: { exit: 1, retryable: true },
   E_NODE_VERSION: { exit: 1 },
   E_USAGE: { exit: 2 },
   E_FLAG_CONFLICT: { exit: 2 },

@@ -29,7 +29,7 @@ export interface Flags {
   readonly home?: string | undefined
 }
 
-export interface StreamFacts {
+interface StreamFacts {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
 }
@@ -71,7 +71,7 @@ export interface Config {
 }
 
 /** What this process knows. */
-export function processFacts(): Facts {
+function processFacts(): Facts {
   const { env, stdin, stdout, stderr } = process
   return { env, cwd: process.cwd(), homeDir: homedir(), stdin, stdout, stderr }
 }

@@ -28,13 +28,25 @@ const STYLES: Readonly<Record<Tone, 'green' | 'yellow' | 'red' | 'blue' | 'dim' 
   strong: 'bold',
 }
 
+const reader = new AbortController()
+let failure: string | null = null
+
+/** Listens for a reader that goes away, and for a disk that is full. Called once, before anything is written. */
+export function guardStreams(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') failure ??= error.code ?? error.message
+    reader.abort()
+  })
+  process.stderr.on('error', () => {})
+}
+
+/** Why stdout could not be written although somebody wanted it, such as `ENOSPC`; null where nothing was lost. */
+export const outFailure = (): string | null => failure
+
 /** The streams of this process, with the looks that the configuration gives them. */
 export function openIo(config: Pick<Config, 'stdout' | 'stderr' | 'ascii'>, utc: boolean): Io {
-  const closed = new AbortController()
-  process.stdout.on('error', () => closed.abort())
-  process.stderr.on('error', () => {})
   const out = (line: string): void => {
-    if (!closed.signal.aborted) process.stdout.write(`${line}\n`)
+    if (!reader.signal.aborted) process.stdout.write(`${line}\n`)
   }
   return {
     out,
@@ -42,7 +54,7 @@ export function openIo(config: Pick<Config, 'stdout' | 'stderr' | 'ascii'>, utc:
     json: (value) => out(JSON.stringify(value)),
     outLook: lookOf(config.stdout, config.ascii, utc),
     errLook: lookOf(config.stderr, config.ascii, utc),
-    outClosed: closed.signal,
+    outClosed: reader.signal,
   }
 }
 

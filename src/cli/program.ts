@@ -8,10 +8,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Command, CommanderError, Option } from 'commander'
 import type { App } from '../app.ts'
+import { exitOf } from '../catalogue.ts'
 import { type ColorChoice, type Config, type Flags, readConfig } from '../config.ts'
 import { UserError } from '../errors.ts'
 import { type Context, version } from './context.ts'
-import { openIo } from './io.ts'
+import { guardStreams, openIo, outFailure } from './io.ts'
 import { report } from './report.ts'
 import { addVerbs } from './verbs.ts'
 
@@ -33,6 +34,7 @@ const DEFAULTS: Flags = {
 
 /** Runs one command. Never throws. Resolves with the exit code when its output has been read. */
 export async function cli(argv: readonly string[]): Promise<number> {
+  guardStreams()
   let flags: Flags = { ...DEFAULTS, ...rawMode(argv) }
   let config: Config | null = null
   let app: App | null = null
@@ -56,13 +58,19 @@ export async function cli(argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
-    const place = { io: openIo(config ?? readConfig({ ...flags, dir: undefined }), flags.utc), flags, reports: reportsOf(config), verb }
-    exit = report(thrown instanceof CommanderError ? usage(thrown, program, argv) : thrown, place)
+    if (!(thrown instanceof CommanderError && thrown.exitCode === 0)) {
+      const io = openIo(config ?? readConfig({ ...flags, dir: undefined }), flags.utc)
+      exit = report(thrown instanceof CommanderError ? usage(thrown, program, argv) : thrown, {
+        io,
+        flags,
+        reports: reportsOf(config),
+        verb,
+      })
+    }
   }
   closeQuietly(app)
   await drained()
-  return exit
+  return exit === 0 && outFailure() !== null ? unwritten(outFailure()) : exit
 }
 
 function globals(program: Command): Command {
@@ -130,6 +138,14 @@ function usage(error: CommanderError, program: Command, argv: readonly string[])
 async function drained(): Promise<void> {
   const flushed = [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())))
   await Promise.race([Promise.all(flushed), wait(DRAIN_MS, undefined, { ref: false })])
+}
+
+/** A result that is lost must not look like success. */
+function unwritten(why: string | null): number {
+  process.stderr.write(
+    `error[E_OUTPUT] stdout  the result could not be written: ${why}\n  fix: free space, and ask again: troupe show --last\n`,
+  )
+  return exitOf('E_OUTPUT')
 }
 
 const reportsOf = (config: Config | null): string | null => config?.reports ?? null

@@ -28,7 +28,7 @@ export function report(thrown: unknown, place: Place): number {
 }
 
 /** A problem as text on stderr, or as the one object on stdout. */
-export function sayProblem(problem: UserError, { io, flags }: Pick<Place, 'io' | 'flags'>): void {
+function sayProblem(problem: UserError, { io, flags }: Pick<Place, 'io' | 'flags'>): void {
   if (flags.json) io.json(errorObject(problem))
   else if (flags.jsonl) io.json({ ...errorObject(problem), type: 'result' })
   else for (const line of problemLines(problem, io.errLook)) io.err(line)

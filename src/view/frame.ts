@@ -57,7 +57,7 @@ export function frameLine(frame: Frame, look: Look, run: string = frame.run): st
 }
 
 /** `/team/coder-2#2`, or `-` for the run itself. */
-export function pathOf(frame: Pick<Frame, 'path' | 'inc'>): string {
+function pathOf(frame: Pick<Frame, 'path' | 'inc'>): string {
   if (frame.path === null) return '-'
   return frame.inc !== null && frame.inc > 1 ? `${frame.path}#${frame.inc}` : frame.path
 }

@@ -15,7 +15,7 @@ export function nearest(name: string, known: readonly string[]): readonly string
 }
 
 /** Levenshtein's: insertions, deletions and substitutions, one row at a time. */
-export function distance(a: string, b: string): number {
+function distance(a: string, b: string): number {
   const others = [...b]
   let row = Array.from({ length: others.length + 1 }, (_, at) => at)
   for (const [i, letter] of [...a].entries()) {

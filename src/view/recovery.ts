@@ -61,7 +61,7 @@ export function verdictWords(effects: readonly Pick<RecoveredEffect, 'verdict'>[
 }
 
 /** `timers 1 overdue, fired; 2 pending`. */
-export function timerWords({ timersOverdue, timersPending }: Pick<Recovery, 'timersOverdue' | 'timersPending'>): string {
+function timerWords({ timersOverdue, timersPending }: Pick<Recovery, 'timersOverdue' | 'timersPending'>): string {
   return `timers ${timersOverdue} overdue${timersOverdue > 0 ? ', fired' : ''}; ${timersPending} pending`
 }
 

@@ -31,6 +31,8 @@ export interface Options {
   readonly input?: string | 'closed'
   /** Called with everything on stdout so far. */
   readonly onOut?: (out: string, child: ChildProcess) => void
+  /** The same for stderr. */
+  readonly onErr?: (err: string, child: ChildProcess) => void
 }
 
 /** A home and a folder for one test. */
@@ -51,9 +53,14 @@ export function given({ dir }: Place, name: string, text: string): string {
   return name
 }
 
+/** What a bare shell has, and where the program is. */
+export function shellOf({ home }: Pick<Place, 'home'>): Record<string, string> {
+  return { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', TROUPE_HOME: home, NODE: process.execPath, MAIN }
+}
+
 /** Starts the program. The environment holds what a bare shell has, and nothing of the test runner. */
 export function start({ home, dir }: Place, args: readonly string[], options: Options = {}): { child: ChildProcess; done: Promise<Said> } {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', TROUPE_HOME: home, ...options.env }
+  const env = { ...shellOf({ home }), ...options.env }
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: dir,
     env,
@@ -66,7 +73,10 @@ export function start({ home, dir }: Place, args: readonly string[], options: Op
     out += text
     options.onOut?.(out, child)
   })
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+    options.onErr?.(err, child)
+  })
   if (options.input !== undefined && options.input !== 'closed') child.stdin?.end(options.input)
   const done = new Promise<Said>((resolve, reject) => {
     child.once('error', reject)

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { GREETER_TASK, given, place, signalAt, start, troupe } from './process.ts'
+import { strays } from '../../src/actors/reaper.ts'
+import { GREETER_TASK, given, type Options, place, signalAt, start, troupe } from './process.ts'
 
 const RUN_MS = 60_000
 const lines = (text: string): string[] => text.split('\n').filter(Boolean)
@@ -184,4 +185,28 @@ test('a name is ambiguous only while an id is: two runs that begin the same are 
     9,
     expect.stringMatching(/^error\[E_RUN_AMBIGUOUS\] run 01\w\w {2}fits 2 runs: 01\w+ 01\w+\n {2}fix: type one more character/),
   ])
+})
+
+test('the second signal ends the run at once, with every process that it had started', { timeout: RUN_MS }, async () => {
+  const at = place()
+  const task = given(
+    at,
+    'stubborn.yaml',
+    `goal: x
+work: [{id: one, description: x}]
+gates: {checks: [{id: test, run: "trap '' TERM INT; echo up; while :; do sleep 1; done"}]}
+replies: [{agent: coder, reply: done}]
+`,
+  )
+  let again = false
+  const onErr: Options['onErr'] = (err, child) => {
+    if (again || !err.includes('the same again ends it at once')) return
+    again = true
+    child.kill('SIGTERM')
+  }
+  const said = await troupe(at, ['run', task, '--jsonl'], { ...signalAt('live.progress', 'SIGTERM'), onErr })
+  const { run } = parsed(said.out)[0] as { run: string }
+  expect([said.exit, again, strays(run)]).toEqual([143, true, []])
+  const [item] = (JSON.parse((await troupe(at, ['recover', '--json'])).out) as { items: { recoverable: boolean }[] }).items
+  expect(item?.recoverable).toBe(true)
 })

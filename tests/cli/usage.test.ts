@@ -1,8 +1,9 @@
 /** What the program says when it is used wrongly, and where it says it. */
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { given, place, troupe } from './process.ts'
+import { given, place, shellOf, troupe } from './process.ts'
 
 test.each([
   [['--jsn'], 2, "error[E_USAGE] --jsn  unknown option '--jsn'; did you mean `--json`?\n  fix: troupe --help\n"],
@@ -118,4 +119,17 @@ test('colour is for terminals, unless it is asked for; NO_COLOR is honoured, a f
     await colored(['--color', 'always'], { NO_COLOR: '1' }),
     await colored(['--color', 'never'], { FORCE_COLOR: '1' }),
   ]).toEqual([false, true, false, true, false])
+})
+
+test('a reader that goes away ends the view quietly; a disk that is full is no success', async () => {
+  const at = place()
+  const piped = (command: string) =>
+    spawnSync('bash', ['-c', `${command}; echo "\${PIPESTATUS[0]}"`], { cwd: at.dir, encoding: 'utf8', env: shellOf(at) })
+  expect(piped('"$NODE" "$MAIN" --help | head -1')).toMatchObject({ stdout: 'Usage: troupe [options] [command]\n0\n', stderr: '' })
+  const full = piped('"$NODE" "$MAIN" ps > /dev/full')
+  expect([full.stdout, full.stderr]).toEqual([
+    '1\n',
+    expect.stringMatching(/^error\[E_OUTPUT\] stdout {2}the result could not be written: ENOSPC\n {2}fix: /),
+  ])
+  expect(piped('"$NODE" "$MAIN" ps >&-').stdout).toBe('0\n')
 })

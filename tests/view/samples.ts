@@ -117,7 +117,7 @@ export function recovery(more: Partial<Recovery> = {}): Recovery {
 }
 
 /** At so many milliseconds after the start. */
-export const at = (ms: number) => ({ at: new Date(START + ms).toISOString() })
+const at = (ms: number) => ({ at: new Date(START + ms).toISOString() })
 /** A run in which a coder crashed once. */
 export const STORY = [
   frame('run.started'),

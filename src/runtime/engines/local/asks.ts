@@ -160,6 +160,10 @@ function settleCaller(
   settle: (caller: { resolve(answer: EventData): void; reject(error: unknown): void }) => void,
 ): void {
   const caller = tree.callers.get(row.ask)
-  tree.callers.delete(row.ask)
-  if (caller !== undefined) tree.afterwards.run.push(() => settle(caller))
+  if (caller === undefined) return
+  // Kept until the commit has returned: where it fails, the caller is told that instead.
+  tree.afterwards.run.push(() => {
+    tree.callers.delete(row.ask)
+    settle(caller)
+  })
 }

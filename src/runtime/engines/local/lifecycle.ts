@@ -83,15 +83,25 @@ export function endQuietly(tree: Tree, cell: Cell, cause: number): void {
   bury(tree, cell, cause)
 }
 
+/** Why a cell that is over ended, without what its row keeps for a restart. */
+export function reasonOf(cell: Cell): ExitReason {
+  const { poison: _, ...reason } = (cell.row.exit ?? { kind: 'killed' }) as { readonly [key: string]: Json }
+  return reason as unknown as ExitReason
+}
+
 /** The address has ended for good: its mail is buried with the cause. */
 export function bury(tree: Tree, cell: Cell, cause: number): void {
   const { address } = cell.row
   for (const letter of tree.mail.remove(address, mailOf(tree, cell))) {
     tree.done(letter, letter.incarnation === null ? 'buried' : 'stale')
     if (letter.incarnation === null)
-      tree.fact('message.buried', cell.row, cause, { event: letter.event.type, from: letter.from, cause: cell.row.exit })
+      tree.fact('message.buried', cell.row, cause, {
+        event: letter.event.type,
+        from: letter.from,
+        cause: reasonOf(cell) as unknown as Json,
+      })
   }
-  closeAsks(tree, cell, cause, (cell.row.exit as unknown as ExitReason | null) ?? { kind: 'killed' }, true)
+  closeAsks(tree, cell, cause, reasonOf(cell), true)
   tree.forget(cell)
 }
 

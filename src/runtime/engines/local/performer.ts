@@ -77,7 +77,12 @@ export class Performer {
     this.#stopped = true
     for (const flight of this.#flights.values()) flight.controller.abort(new Failure('E_STOPPED', 'the run stops'))
     const ended = Promise.all([...this.#flights.values()].map((flight) => flight.ended))
-    await Promise.race([ended, new Promise<void>((resolve) => this.#options.clock.setTimer(graceMs, resolve))])
+    let cancel = (): void => {}
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#options.clock.setTimer(graceMs, resolve)
+    })
+    await Promise.race([ended, late])
+    cancel()
   }
 
   #handlerOf(row: EffectRow) {

@@ -3,8 +3,8 @@ import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import { type CellStart, type ExitReason, type ReservedAction, SHUTDOWN_EVENT, SUPERVISOR_MACHINE } from '../../../protocol.ts'
 import type { ActionTaken, Envelope, EnvelopeKind } from '../../cell.ts'
-import { closeAsks, questionIsDead } from './asks.ts'
-import { bury, endCell, settle } from './lifecycle.ts'
+import { questionIsDead } from './asks.ts'
+import { bury, endCell, reasonOf, settle } from './lifecycle.ts'
 import type { Cell, Tree } from './tree.ts'
 
 export function supervise(tree: Tree, supervisor: Cell, envelope: Envelope, action: ActionTaken, pos: number): void {
@@ -82,8 +82,7 @@ function versionOf(tree: Tree, machine: string): string {
 /** Closes what the crash before had left open for a restart from the checkpoint. The mail stays: it belongs to the address. */
 function endLife(turn: Turn, cell: Cell): void {
   const { tree } = turn
-  settle(tree, cell, turn.pos, { kind: 'killed' })
-  closeAsks(tree, cell, turn.pos, (cell.row.exit as never) ?? { kind: 'killed' })
+  settle(tree, cell, turn.pos, reasonOf(cell))
 }
 
 function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.restart' }>['params']): void {

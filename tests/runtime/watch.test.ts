@@ -1,0 +1,103 @@
+/** Watching: history first, then live, each fact once and in order, for as long as the run lasts. */
+import { expect, test } from 'vitest'
+import { setup } from 'xstate'
+import { z } from 'zod'
+import { effect } from '../../src/effect.ts'
+import type { Frame } from '../../src/runtime/engine.ts'
+import { factsOf, only, openLife, temporaryFolder, waitUntil } from '../harness.ts'
+import { counter } from './counter.ts'
+
+const machines = { counter }
+const tree = only('counter')
+
+async function collect(frames: AsyncIterable<Frame>, into: Frame[]): Promise<Frame[]> {
+  for await (const frame of frames) into.push(frame)
+  return into
+}
+const facts = (frames: readonly Frame[]) => frames.map(({ pos, type, path, inc, cause, data }) => ({ pos, type, path, inc, cause, data }))
+
+test('a watcher sees the whole journal once and in order, history and what comes after alike, and ends with the run', async () => {
+  const { troupe, store } = openLife(temporaryFolder(), { machines })
+  const session = await troupe.start(tree)
+  await session.send('/top/one', { type: 'add', n: 1 })
+  const seen: Frame[] = []
+  const watched = collect(session.watch(), seen)
+  await waitUntil('history has come', () => seen.length >= 6)
+  await session.send('/top/one', { type: 'add', n: 2 })
+  await waitUntil('the new step has come', () => seen.filter(({ type }) => type === 'message.accepted').length === 2)
+  await session.send('/top/one', { type: 'end' })
+  await watched
+  expect(facts(seen)).toEqual(factsOf(store, session.id))
+  expect(seen.at(-1)?.type).toBe('run.finished')
+})
+
+test('watchers from different positions each get what lies after theirs, and one that leaves disturbs nobody', async () => {
+  const { troupe, store } = openLife(temporaryFolder(), { machines })
+  const session = await troupe.start(tree)
+  const { position } = await session.send('/top/one', { type: 'add', n: 1 })
+  const [all, late, left]: [Frame[], Frame[], Frame[]] = [[], [], []]
+  const watching = [collect(session.watch(), all), collect(session.watch({ since: position }), late)]
+  for await (const frame of session.watch()) {
+    left.push(frame)
+    if (left.length === 2) break
+  }
+  await session.send('/top/one', { type: 'end' })
+  await Promise.all(watching)
+  const journal = factsOf(store, session.id)
+  expect({ all: facts(all), late: facts(late), left: facts(left) }).toEqual({
+    all: journal,
+    late: journal.filter(({ pos }) => pos > position),
+    left: journal.slice(0, 2),
+  })
+})
+
+test('a watcher of more than one page of history misses nothing', { timeout: 60_000 }, async () => {
+  const { troupe, store } = openLife(temporaryFolder(), { machines })
+  const session = await troupe.start(tree)
+  await Promise.all(Array.from({ length: 700 }, (_, n) => session.send('/top/one', { type: 'add', n })))
+  const seen: Frame[] = []
+  const watched = collect(session.watch(), seen)
+  await session.send('/top/one', { type: 'end' })
+  await watched
+  expect(facts(seen)).toEqual(factsOf(store, session.id))
+  expect(seen.length).toBeGreaterThan(1_400)
+})
+
+test('a watcher of a run that is over gets its history and ends', async () => {
+  const { troupe, store } = openLife(temporaryFolder(), { machines })
+  const session = await troupe.start(tree)
+  await session.stop()
+  expect(facts(await collect(session.watch(), []))).toEqual(factsOf(store, session.id))
+})
+
+test('progress of an effect is seen live and is not in the journal', async () => {
+  const talk = effect({ kind: 'talk.stream', input: z.undefined(), output: z.string(), repeat: 'repeat' })
+  const speaker = setup({ actors: { talk } }).createMachine({
+    id: 'speaker',
+    initial: 'talking',
+    states: { talking: { invoke: { src: 'talk', onDone: 'done' } }, done: { type: 'final' } },
+  })
+  const gate = Promise.withResolvers<void>()
+  const effects = {
+    talk: {
+      perform: async ({ progress }: { progress: (data: string) => void }) => {
+        await gate.promise
+        for (const word of ['to', 'be']) progress(word)
+        return 'to be'
+      },
+    },
+  }
+  const { troupe, store } = openLife(temporaryFolder(), { machines: { speaker }, effects: effects as never })
+  const session = await troupe.start(only('speaker'))
+  const seen: Frame[] = []
+  const watched = collect(session.watch(), seen)
+  await waitUntil('it speaks', () => seen.some(({ type }) => type === 'effect.started'))
+  gate.resolve()
+  await watched
+  const live = seen.filter(({ pos }) => pos === null)
+  expect(live.map(({ type, path, data }) => ({ type, path, data }))).toEqual([
+    { type: 'live.progress', path: '/top/one', data: { effect: 'e1', data: 'to' } },
+    { type: 'live.progress', path: '/top/one', data: { effect: 'e1', data: 'be' } },
+  ])
+  expect(facts(seen.filter(({ pos }) => pos !== null))).toEqual(factsOf(store, session.id))
+})

@@ -60,24 +60,27 @@ export class UserError extends Error {
   }
 }
 
-/** Anything thrown, as data. Strings and objects can be thrown too. */
+/** Anything thrown, as data. Strings, numbers and objects can be thrown too, and objects that defend themselves: this never throws. */
 export function errorData(thrown: unknown, extra: Partial<ErrorData> = {}): ErrorData {
-  if (thrown instanceof Defect) return { code: thrown.code, message: thrown.message, name: thrown.name, ...thrown.details, ...extra }
+  try {
+    return { ...describe(thrown), ...extra }
+  } catch {
+    return { code: 'E_DEFECT', message: 'something was thrown that cannot be described', ...extra }
+  }
+}
+
+function describe(thrown: unknown): ErrorData {
+  if (thrown instanceof Defect) return { code: thrown.code, message: thrown.message, name: thrown.name, ...thrown.details }
   if (thrown instanceof Error) {
     const code = (thrown as { code?: unknown }).code
-    return { code: typeof code === 'string' ? code : 'E_DEFECT', message: thrown.message, name: thrown.name, ...extra }
+    return { code: typeof code === 'string' ? code : 'E_DEFECT', message: String(thrown.message), name: String(thrown.name) }
   }
-  if (isErrorData(thrown)) return { ...thrown, ...extra }
-  return { code: 'E_DEFECT', message: typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? String(thrown)), ...extra }
+  const text = typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? String(thrown))
+  return isErrorData(thrown) ? JSON.parse(text) : { code: 'E_DEFECT', message: text }
 }
 
 function isErrorData(value: unknown): value is ErrorData {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'code' in value &&
-    'message' in value &&
-    typeof value.code === 'string' &&
-    typeof value.message === 'string'
-  )
+  if (typeof value !== 'object' || value === null) return false
+  const { code, message } = value as Partial<ErrorData>
+  return typeof code === 'string' && typeof message === 'string'
 }

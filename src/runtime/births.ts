@@ -2,6 +2,7 @@
  * Children that XState built in a step: which of them live, as what, and under which reference.
  * One that was stopped in the same step never was: it is not started, owes nothing and gets no mail.
  */
+import type { AnyStateMachine } from 'xstate'
 import { type EffectDeclaration, NO_RETRY } from '../effect.ts'
 import { Defect } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
@@ -10,7 +11,13 @@ import type { CellStarted, ChildLink, EffectOwed, StepInput } from './cell.ts'
 import type { Create, RawActor, Scope } from './host.ts'
 import { isRef, type Ref } from './ref.ts'
 import { refOf, withRefs } from './snapshot.ts'
-import type { StepCode } from './step.ts'
+
+/** What a step needs of the registry: the machine, and what stands behind a child's logic object. */
+export interface StepCode {
+  readonly machine: AnyStateMachine
+  /** Name of a registered child machine, or its effect declaration. Undefined: not registered. */
+  childOf(logic: unknown): { machine: string } | { effect: EffectDeclaration } | undefined
+}
 
 export interface Births {
   readonly links: readonly ChildLink[]
@@ -158,4 +165,9 @@ function checkedInput(declaration: EffectDeclaration, input: Json | undefined, l
 function cell(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap<unknown, Ref>): CellStarted[] {
   const what = code.childOf(create.logic)
   return what !== undefined && 'machine' in what ? [{ op: create.op, link, machine: what.machine, input: inputOf(create.raw, refs) }] : []
+}
+
+export function missingActor(input: StepInput, params: Record<string, unknown>): Defect {
+  const name = String(params['src'] ?? params['id'])
+  return new Defect('E_ACTOR_MISSING', `${input.address}: the actor '${name}' is not in setup({ actors })`, { hint: 'register its src' })
 }

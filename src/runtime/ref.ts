@@ -77,3 +77,6 @@ export function parseWithRefs(text: string): unknown {
   const parsed: unknown = JSON.parse(text)
   return text.includes(REF_KEY) ? revive(parsed) : parsed
 }
+
+/** Last part of an address: the id that an actor goes by among its parent's children. */
+export const idOf = (address: string): string => decodeURIComponent(address.slice(address.lastIndexOf('/') + 1))

@@ -88,18 +88,17 @@ export function start({ home, dir }: Place, args: readonly string[], options: Op
 /** Runs the program to its end. */
 export const troupe = (at: Place, args: readonly string[], options: Options = {}): Promise<Said> => start(at, args, options).done
 
-/** Sends a signal once, when a frame of this type (and kind) has been reported. */
-export function signalAt(type: string, signal: NodeJS.Signals, kind?: string): Pick<Options, 'onOut'> {
+/** Sends a signal once, when a line of stdout has all of these in it. */
+export function signalAt(marks: readonly string[], signal: NodeJS.Signals): Pick<Options, 'onOut'> {
   let sent = false
   return {
     onOut: (out, child) => {
-      if (sent) return
-      const hit = out
-        .split('\n')
-        .some((line) => line.includes(`"type":"${type}"`) && (kind === undefined || line.includes(`"kind":"${kind}"`)))
-      if (!hit) return
+      if (sent || !out.split('\n').some((line) => marks.every((mark) => line.includes(mark)))) return
       sent = true
       child.kill(signal)
     },
   }
 }
+
+/** The moment when a file is written: the intent is committed, the outcome is not. */
+export const AT_A_WRITE = ['"type":"effect.started"', '"kind":"file.write"']

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { strays } from '../../src/actors/reaper.ts'
-import { GREETER_TASK, given, type Options, place, signalAt, start, troupe } from './process.ts'
+import { AT_A_WRITE, GREETER_TASK, given, type Options, place, signalAt, start, troupe } from './process.ts'
 
 const RUN_MS = 60_000
 const lines = (text: string): string[] => text.split('\n').filter(Boolean)
@@ -79,7 +79,7 @@ test('run -: a task comes from stdin; without a model a goal alone fails honestl
 
 test('the first signal saves the run and names the command that goes on with it, which it does', { timeout: RUN_MS }, async () => {
   const at = place()
-  const stopped = await troupe(at, ['run', at.task, '--jsonl'], signalAt('effect.started', 'SIGTERM', 'file.write'))
+  const stopped = await troupe(at, ['run', at.task, '--jsonl'], signalAt(AT_A_WRITE, 'SIGTERM'))
   const result = parsed(stopped.out).at(-1) as { run: string; resume: string; status: string; error: { code: string; message: string } }
   expect([stopped.exit, result.status, result.error.code]).toEqual([143, 'interrupted', 'E_INTERRUPTED'])
   expect(result.error.message).toMatch(/^saved at #\d+ after SIGTERM, \d+ effects? still open$/)
@@ -100,7 +100,7 @@ test('the first signal saves the run and names the command that goes on with it,
 
 test('after kill -9 recover lists the run as crashed, changes nothing, and --all brings it to its end', { timeout: RUN_MS }, async () => {
   const at = place()
-  const killed = await troupe(at, ['run', at.task, '--jsonl'], signalAt('effect.started', 'SIGKILL', 'file.write'))
+  const killed = await troupe(at, ['run', at.task, '--jsonl'], signalAt(AT_A_WRITE, 'SIGKILL'))
   expect(killed.signal).toBe('SIGKILL')
   const listed = await troupe(at, ['recover'], { input: 'closed' })
   expect([listed.exit, lines(listed.out)[1]]).toEqual([
@@ -162,7 +162,7 @@ test('show and logs tell the same of a run afterwards, by prefix, by name and by
 
 test('logs -f follows a run over a kill and a resume, and ends with it', { timeout: RUN_MS }, async () => {
   const at = place()
-  await troupe(at, ['run', at.task, '--jsonl'], signalAt('effect.started', 'SIGKILL', 'file.write'))
+  await troupe(at, ['run', at.task, '--jsonl'], signalAt(AT_A_WRITE, 'SIGKILL'))
   const following = troupe(at, ['logs', 'greeter', '-f', '--type', 'run.*'])
   expect((await troupe(at, ['resume', 'greeter', '-q'])).exit).toBe(0)
   expect(lines((await following).out).map((line) => line.split(/\s+/)[1])).toEqual(['run.started', 'run.resumed', 'run.finished'])
@@ -204,7 +204,7 @@ replies: [{agent: coder, reply: done}]
     again = true
     child.kill('SIGTERM')
   }
-  const said = await troupe(at, ['run', task, '--jsonl'], { ...signalAt('live.progress', 'SIGTERM'), onErr })
+  const said = await troupe(at, ['run', task, '--jsonl'], { ...signalAt(['"text":"up'], 'SIGTERM'), onErr })
   const { run } = parsed(said.out)[0] as { run: string }
   expect([said.exit, again, strays(run)]).toEqual([143, true, []])
   const [item] = (JSON.parse((await troupe(at, ['recover', '--json'])).out) as { items: { recoverable: boolean }[] }).items

@@ -6,7 +6,6 @@ import { expect, test } from 'vitest'
 import { assign, enqueueActions, setup } from 'xstate'
 import { z } from 'zod'
 import { effect } from '../../src/effect.ts'
-import type { Json } from '../../src/json.ts'
 import type { ChildSpec, SupervisorSpec, TreeSpec } from '../../src/protocol.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
 import type { Store } from '../../src/runtime/store.ts'
@@ -28,11 +27,10 @@ const subject = setup({
 }).createMachine({
   id: 'subject',
   context: { notes: [] },
-  entry: enqueueActions(({ enqueue, self }) => {
+  entry: enqueueActions(({ enqueue }) => {
     enqueue.spawnChild('kid' as never, { id: 'kid' } as never)
     enqueue.sendTo('kid' as never, { type: 'late' } as never, { delay: 20_000, id: 'late' })
     enqueue({ type: 'ask', params: { id: 'mine', to: '/top/peer', event: { type: 'mute' }, timeoutMs: 60_000 } } as never)
-    void self
   }),
   initial: 'working',
   states: { working: { invoke: { src: 'hold', id: 'hold' }, after: { 10000: 'idle' } }, idle: {} },
@@ -91,7 +89,7 @@ async function liveThrough({ tree, prepare, poison, observe }: Scenario): Promis
     }
     let life: Life = openLife(folder, { machines, effects, clock, turnStepsMax: 1, onCommit })
     let session = await life.troupe.start(tree)
-    await clock.settled()
+    await clock.advance(100)
     await prepare(session)
     await clock.settled()
     isArmed = true
@@ -126,7 +124,7 @@ function observeSubject(session: RunSession, store: Store, run: string): unknown
     timers: image.timers.map(({ owner, incarnation, id, dueAt }) => `${owner}#${incarnation} ${id.replace(/\d+$/, 'n')} ${dueAt}`).sort(),
     effects: store.effects(run).map(({ id, incarnation, status }) => `${id} #${incarnation} ${status}`),
     asks: image.asks.map(({ asker, to, id }) => `${asker?.address}#${asker?.incarnation} ${to} ${id}`).sort(),
-    heard: (session.snapshot('/top/peer')?.context as { heard: Json }).heard,
+    peer: session.snapshot('/top/peer')?.context,
     deadLetters: factsOf(store, run, 'actor.crashed').map(({ data }) => (data['deadLetter'] as { type: string }).type),
     buried: factsOf(store, run, 'message.buried').map(
       ({ data }) => `${data['event']} ${(data['cause'] as { error: { message: string } }).error.message}`,
@@ -156,7 +154,7 @@ const TABLE = {
     ],
     effects: ['e1 #1 started'],
     asks: KEPT_ASKS,
-    heard: [],
+    peer: { heard: [] },
     deadLetters: ['boom'],
     buried: [],
   },
@@ -166,7 +164,7 @@ const TABLE = {
     timers: ['/top/subject#2 ask:n 60100', '/top/subject#2 late 20100', '/top/subject#2 xstate.after.10000.subject.working 10100'],
     effects: ['e1 #1 cancelled', 'e2 #2 started'],
     asks: ['/top/subject#2 /top/peer mine'],
-    heard: ['ask.down theirs'],
+    peer: { heard: ['ask.down theirs'] },
     deadLetters: ['boom'],
     buried: [],
   },
@@ -176,7 +174,7 @@ const TABLE = {
     timers: [],
     effects: ['e1 #1 cancelled'],
     asks: [],
-    heard: ['ask.down theirs'],
+    peer: { heard: ['ask.down theirs'] },
     deadLetters: ['boom'],
     buried: ['note boom', 'note boom'],
   },
@@ -201,7 +199,7 @@ test.each<[string, Partial<ChildSpec>, unknown]>([
     })
     expect(undisturbed).toEqual(expected)
     expect(killed).toEqual(killed.map(() => expected))
-    expect(killed.length).toBeGreaterThan(4)
+    expect(killed.length).toBeGreaterThan(3)
   },
 )
 

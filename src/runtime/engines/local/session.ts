@@ -63,6 +63,7 @@ export class LocalSession implements RunSession {
   readonly #watchers: Watchers
   readonly #intake: Intake[] = []
   readonly #done = Promise.withResolvers<Result>()
+  #first: ((tree: Tree) => void) | null
   #scheduled = false
   #timerTurn = false
   #cascadeSteps = 0
@@ -90,7 +91,7 @@ export class LocalSession implements RunSession {
       settled: (row, outcome) => this.#take({ apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()) }),
     })
     this.#done.promise.catch(() => {}) // Somebody may never ask.
-    if (parts.first !== undefined) this.#intake.push({ apply: parts.first })
+    this.#first = parts.first ?? null
     this.#schedule()
   }
 
@@ -173,6 +174,9 @@ export class LocalSession implements RunSession {
     let ending: Ending | null = null
     try {
       this.#tree.begin(this.#runClock.now(), this.#clock.wallMs())
+      // Before the mail: a step could settle an effect otherwise that is judged here.
+      this.#first?.(this.#tree)
+      this.#first = null
       if (this.#stopping === null) this.#steps(taken)
       if (this.#stopping === null) this.#startOwed()
       ending = this.#stopping ?? endingOf(this.#tree, this.#performer.inFlight + this.#intake.length)

@@ -86,8 +86,14 @@ export function createRegistry(options: RegistryOptions): Host {
 
   return {
     machineVersion: (name) => entryOf(name).version,
-    accepts: (name, snapshot, children, event) => decode(entryOf(name).machine, snapshot, children).can(event),
-    step: (input: StepInput): StepResult => step({ machine: entryOf(input.machine).machine, childOf }, input),
+    accepts: (name, snapshot, children, event) => {
+      try {
+        return decode(entryOf(name).machine, snapshot, children).can(event)
+      } catch {
+        return false // A guard of it throws, or its machine has no such state any more.
+      }
+    },
+    step: (input: StepInput): StepResult => step(() => ({ machine: entryOf(input.machine).machine, childOf }), input),
     handler: (row) => ({ declaration: declarationOf(declarations, row), handler: handlerOf(options.effects ?? {}, row) }),
     action: (name, action, call) => performAction(entryOf(name).machine, action, call),
     reap: options.reap ?? (async () => []),

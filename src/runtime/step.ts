@@ -15,9 +15,10 @@ import { collect } from './operations.ts'
 import { idOf, isRef, parseWithRefs, Ref } from './ref.ts'
 import { decode, encode, refOf, withRefs } from './snapshot.ts'
 
-export function step(code: StepCode, input: StepInput): StepResult {
+/** @param code  what the registry knows of the machine. Called inside the step: a machine that is not registered is the crash of its actor alone. */
+export function step(code: () => StepCode, input: StepInput): StepResult {
   try {
-    return take(code, input)
+    return take(code(), input)
   } catch (thrown) {
     return crashed(input, thrown)
   }

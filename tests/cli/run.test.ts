@@ -1,8 +1,8 @@
 /** Running a team from the command line: what goes where, and what is left when it is stopped, killed or cut off. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { strays } from '../../src/actors/reaper.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { reap, strays } from '../../src/actors/reaper.ts'
 import { AT_A_WRITE, GREETER_TASK, given, type Options, place, signalAt, start, troupe } from './process.ts'
 
 const RUN_MS = 60_000
@@ -206,6 +206,7 @@ replies: [{agent: coder, reply: done}]
   }
   const said = await troupe(at, ['run', task, '--jsonl'], { ...signalAt(['"text":"up'], 'SIGTERM'), onErr })
   const { run } = parsed(said.out)[0] as { run: string }
+  onTestFinished(async () => void (await reap(run, { graceMs: 0 })))
   expect([said.exit, again, strays(run)]).toEqual([143, true, []])
   const [item] = (JSON.parse((await troupe(at, ['recover', '--json'])).out) as { items: { recoverable: boolean }[] }).items
   expect(item?.recoverable).toBe(true)

@@ -109,9 +109,9 @@ test('a home that is no store is refused with exit 10 and left as it is', async 
 
 test('colour is for terminals, unless it is asked for; NO_COLOR is honoured, a flag is stronger', async () => {
   const at = place()
-  const escape = '\u001b['
+  const csi = '\u001b['
   const colored = async (args: readonly string[], env: Record<string, string>) =>
-    (await troupe(at, [...args, 'show', 'abcd'], { env })).err.includes(escape)
+    (await troupe(at, [...args, 'show', 'abcd'], { env })).err.includes(csi)
   expect([
     await colored([], {}),
     await colored([], { FORCE_COLOR: '1' }),

@@ -6,6 +6,7 @@ import { type EffectHandler, effect, Failure, type RepeatPolicy, type RetryPolic
 import { factsOf, only, openLife, temporaryFolder, VirtualClock, waitUntil } from '../harness.ts'
 
 type Handler = EffectHandler<{ n: number }, number>
+type Call = Parameters<Handler['perform']>[0]
 const never = (): Promise<never> => new Promise(() => {})
 
 interface WorkOptions {
@@ -47,12 +48,13 @@ function worker({ tokens, repeat = 'repeat', ...rest }: WorkOptions = {}) {
 test('an effect is performed only after its intent and its start are on record', async () => {
   const seen: unknown[] = []
   const folder = temporaryFolder()
+  const machines = { worker: worker() }
   const life = openLife(folder, {
-    machines: { worker: worker() },
+    machines,
     effects: {
       work: {
-        perform: ({ run, id, key, attempt, path, input }) => {
-          const [row] = openLife(folder, { machines: { worker: worker() } }).store.effects(run)
+        perform: ({ run, id, key, attempt, path, input }: Call) => {
+          const [row] = openLife(folder, { machines }).store.effects(run)
           seen.push({
             id,
             key: key.replace(run, 'RUN'),
@@ -101,7 +103,7 @@ test.each<[string, RepeatPolicy, Handler['prove'], number, unknown, string | nul
   await session.send('/top/one', { type: 'go' })
   await waitUntil('it has begun', () => begun === 1)
   await first.kill(session)
-  const { troupe, store } = openLife(folder, { machines, effects: { work: { perform: ({ attempt }) => (begun++, attempt), prove } } })
+  const { troupe, store } = openLife(folder, { machines, effects: { work: { perform: ({ attempt }: Call) => (begun++, attempt), prove } } })
   const again = await troupe.resume(session.id)
   expect(again.recovery?.effects).toEqual([
     {
@@ -247,7 +249,7 @@ test('leaving the state cancels: on record first, then aborted; what comes late 
     onCommit: ({ effects }) => seen.push(...effects.map(({ effect }) => effect.status)),
     effects: {
       work: {
-        perform: async ({ signal, spent }) => {
+        perform: async ({ signal, spent }: Call) => {
           signal.addEventListener('abort', () => seen.push('aborted'))
           spent({ inputTokens: 10, outputTokens: 5, costUsd: null })
           return late.promise
@@ -300,7 +302,7 @@ test('a token budget refuses before the call, counts failed attempts, and is not
     clock,
     effects: {
       work: {
-        perform: ({ spent }: Parameters<Handler['perform']>[0]) => {
+        perform: ({ spent }: Call) => {
           called++
           spent({ inputTokens: 40, outputTokens: 10, costUsd: null })
           throw new Failure('E_NO', 'no')
@@ -313,7 +315,8 @@ test('a token budget refuses before the call, counts failed attempts, and is not
   const result = async (run: typeof session): Promise<unknown> => {
     await run.send('/top/one', { type: 'go' })
     await clock.settled()
-    return (run.snapshot('/top/one')?.context as { result: unknown }).result
+    const { result } = run.snapshot('/top/one')!.context as { result: unknown }
+    return result
   }
   await clock.settled()
   expect([await result(session), await result(session), called]).toEqual(['E_NO', 'E_LIMIT_TOKENS', 1])

@@ -1,0 +1,86 @@
+/** What cannot be durable is refused when it is registered, with the machine, the place, the rule and the fix; nothing is started. */
+import { expect, test } from 'vitest'
+import { type AnyStateMachine, createMachine, fromPromise, fromTransition, setup } from 'xstate'
+import { z } from 'zod'
+import { createTroupe } from '../../src/actors/troupe.ts'
+import { effect } from '../../src/effect.ts'
+import { UserError } from '../../src/errors.ts'
+import { createRegistry } from '../../src/runtime/registry.ts'
+import { openLife, temporaryFolder } from '../harness.ts'
+
+const child = setup({}).createMachine({ id: 'child' })
+const lone = (config: object): AnyStateMachine => createMachine({ id: 'm', ...config } as never) as AnyStateMachine
+const promise = fromPromise(async () => 1)
+
+test.each<[string, unknown, string, string]>([
+  [
+    'an invoke with inline logic',
+    lone({ initial: 'a', states: { a: { invoke: { src: promise } } } }),
+    'machine m, `m.a`: an invoke has inline logic',
+    'name it in setup({ actors })',
+  ],
+  [
+    'an invoke of a name that nobody gave',
+    lone({ initial: 'a', states: { a: {}, b: { invoke: { src: 'missing' } } } }),
+    "machine m, `m.b`: invoke names 'missing', which is not in setup({ actors })",
+    "add 'missing' to setup({ actors })",
+  ],
+  [
+    'a promise that is not declared as an effect',
+    setup({ actors: { promise } }).createMachine({ id: 'm' }),
+    "machine m, `(actors)`: 'promise' is neither a machine nor an effect(...)",
+    'declare it with effect(...), or as a machine',
+  ],
+  [
+    'a reducer',
+    setup({ actors: { reducer: fromTransition((state: number) => state, 0) } }).createMachine({ id: 'm' }),
+    "machine m, `(actors)`: 'reducer' is neither a machine nor an effect(...)",
+    'declare it with effect(...), or as a machine',
+  ],
+  [
+    'an error in a machine that only it invokes',
+    setup({ actors: { below: lone({ invoke: { src: 'missing' } }) } }).createMachine({ id: 'm', invoke: { src: 'below' } }),
+    "machine m/below, `m`: invoke names 'missing', which is not in setup({ actors })",
+    "add 'missing' to setup({ actors })",
+  ],
+  [
+    'something that is no machine',
+    { id: 'm' },
+    'machine m, `(root)`: it is not a machine of this copy of xstate',
+    'make it with setup(...).createMachine(...), with one copy of xstate installed',
+  ],
+])('a registry refuses %s', (_, machine, message, fix) => {
+  const register = (): unknown => createRegistry({ machines: { m: machine as AnyStateMachine } })
+  expect(register).toThrow(UserError)
+  expect(register).toThrow(
+    expect.objectContaining({ code: 'E_MACHINE_INVALID', message, options: expect.objectContaining({ fix, exit: 3 }) }),
+  )
+})
+
+test('a machine, what it invokes and its effects are registered, and everything else is unknown by name', () => {
+  const work = effect({ kind: 'work.do', input: z.undefined(), output: z.null(), repeat: 'repeat' })
+  const machine = setup({ actors: { work, child } }).createMachine({ id: 'm', version: '3', invoke: [{ src: 'work' }, { src: 'child' }] })
+  const host = createRegistry({ machines: { m: machine as unknown as AnyStateMachine }, effects: { work: { perform: () => null } } })
+  expect([
+    host.machineVersion('m'),
+    host.machineVersion('m/child'),
+    host.handler({ kind: 'work.do', src: 'work' }).declaration.repeat,
+  ]).toEqual(['3', '1', 'repeat'])
+  expect(() => host.machineVersion('other')).toThrow(
+    expect.objectContaining({ code: 'E_MACHINE_UNKNOWN', message: expect.stringContaining('m, m/child') }),
+  )
+  expect(() => host.handler({ kind: 'other.do', src: 'other' })).toThrow(expect.objectContaining({ code: 'E_EFFECT_UNKNOWN' }))
+})
+
+test('createTroupe refuses before it opens anything, and wants somewhere to keep runs', () => {
+  const { store } = openLife(temporaryFolder(), { machines: {} })
+  expect(() => createTroupe({ store, machines: { m: lone({ invoke: { src: 'missing' } }) } })).toThrow(
+    expect.objectContaining({ code: 'E_MACHINE_INVALID' }),
+  )
+  expect(() => createTroupe({ machines: {} })).toThrow('a store or an engine')
+})
+
+test('an effect under plain createActor says where it runs', () => {
+  const work = effect({ kind: 'work.do', input: z.undefined(), output: z.null(), repeat: 'repeat' })
+  expect(() => work.getInitialSnapshot({} as never, undefined)).toThrow(expect.objectContaining({ code: 'E_EFFECT_UNHOSTED' }))
+})

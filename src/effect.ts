@@ -44,7 +44,7 @@ export interface EffectDeclaration<Input = unknown, Output = unknown> {
   readonly reserve?: ((input: Input) => Reserve) | undefined
 }
 
-export type EffectSnapshot<Output, Input> = Snapshot<Output> & { readonly input: Input | undefined }
+type EffectSnapshot<Output, Input> = Snapshot<Output> & { readonly input: Input | undefined }
 
 /** An effect as XState sees it: invoked like any actor, with types for its input and output. */
 export interface EffectLogic<Input, Output> extends ActorLogic<EffectSnapshot<Output, Input>, { type: string }, Input> {

@@ -25,7 +25,7 @@ export type ExitReason =
   | { readonly kind: 'error'; readonly error: ErrorData }
   | { readonly kind: 'killed' }
 /** `ordered`: asked to stop. `completed`: automatic shutdown after significant children. `gave_up`: restart intensity. `timeout`: a deadline. */
-export type ShutdownDetail = 'ordered' | 'completed' | 'gave_up' | 'timeout'
+type ShutdownDetail = 'ordered' | 'completed' | 'gave_up' | 'timeout'
 
 /** Exit reason of a machine that decides it itself, as a supervisor does: its output is `{ '@troupe.exit': ExitReason }`. */
 export const EXIT_KEY = '@troupe.exit'

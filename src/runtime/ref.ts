@@ -61,7 +61,7 @@ export class Ref {
 export const isRef = (value: unknown): value is Ref => value instanceof Ref
 
 /** Turns stored references back into {@link Ref}s, in place. Call it only on data that was parsed for this purpose. */
-export function revive(value: unknown): unknown {
+function revive(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const stored = value as Record<string, unknown>
   if (typeof stored[REF_KEY] === 'string') return new Ref(stored[REF_KEY], stored['incarnation'] as number, String(stored['id']))

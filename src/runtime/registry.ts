@@ -17,7 +17,7 @@ import type { EffectRow } from './store.ts'
 
 export type Machines = Readonly<Record<string, AnyStateMachine>>
 // biome-ignore lint/suspicious/noExplicitAny: handlers of different effects stand side by side.
-export type AnyEffectHandler = EffectHandler<any, any>
+type AnyEffectHandler = EffectHandler<any, any>
 
 // biome-ignore lint/suspicious/noExplicitAny: only the actors of the machine's type are looked at.
 type ActorsOf<T> = T extends StateMachine<any, any, any, infer Actor, any, any, any, any, any, any, any, any, any, any> ? Actor : never

@@ -20,7 +20,7 @@ import type { RunSession } from '../../src/runtime/engine.ts'
 import type { Store } from '../../src/runtime/store.ts'
 import type { Ledger } from './ledger.ts'
 
-export const TICKS = 12
+const TICKS = 12
 
 const paper = z.object({ n: z.number() })
 type Paper = z.infer<typeof paper>

@@ -26,7 +26,7 @@ export function findRun(store: Store, wanted: Wanted): RunRow {
   if (name !== undefined) return named(store, name)
   const here = store
     .runs({ project: wanted.project })
-    .filter((row) => wanted.resumable !== true || canGoOn(standingOf(row, store.isOwned(row.run)), row.reason))
+    .filter((row) => wanted.resumable !== true || canGoOn(standingOf(row, store.isOwned(row.run))))
   const [newest, ...others] = here
   if (newest !== undefined && (last || (wanted.resumable === true && others.length === 0))) return newest
   const fix = 'troupe ps --all --everywhere'

@@ -14,6 +14,7 @@ import { findRun, shortOf } from './find.ts'
 export interface ResumeFlags {
   readonly last?: boolean
   readonly maxTokens?: number
+  readonly timeout?: number
   readonly takeOver?: boolean
 }
 
@@ -25,6 +26,7 @@ export async function resume(context: Context, name: string | undefined, flags: 
   const options: ResumeOptions = {
     ...(flags.takeOver === true ? { takeOver: true } : {}),
     ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
+    ...(flags.timeout === undefined ? {} : { deadlineMs: flags.timeout }),
   }
   return sayResult(context, await goOn(context, app, row, options))
 }

@@ -32,6 +32,7 @@ function addRunning(program: Command, call: Call): void {
     .argument('[run]', RUN)
     .addOption(new Option('--last', 'the newest run of this project that can go on'))
     .option('--max-tokens <n>', 'raise the limit of tokens; what was spent stays spent', wholeNumber)
+    .option('--timeout <duration>', 'a new deadline of the run, from now, like 20m', durationMs)
     .option('--take-over', 'take it from a process that no longer answers; that process can commit nothing more')
     .action(async (run: string | undefined, options, command: Command) =>
       call(command, async (context) => (await import('./resume.ts')).resume(context, run, options)),

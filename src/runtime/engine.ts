@@ -55,6 +55,8 @@ export interface ResumeOptions {
   /** Raises the epoch although the owner's lock is held. */
   readonly takeOver?: boolean
   readonly budget?: { readonly tokensMax?: number }
+  /** A new deadline for the whole run, from now, milliseconds. */
+  readonly deadlineMs?: number
 }
 
 export interface CellView {

@@ -29,7 +29,9 @@ type EffectActor<Actor> = Actor extends { src: infer Src extends string; logic: 
  * Handlers by the name under which machines invoke the effect, with the types of its schemas; or by its kind, which holds a dot (`release.publish`).
  * Types reach the machines that are registered by name, not those that only they invoke.
  */
-export type Handlers<M extends Machines> = { readonly [Actor in EffectActor<ActorsOf<M[keyof M]>> as Actor['src']]?: Actor['handler'] } & {
+export type Handlers<M extends Machines> = {
+  readonly [Src in EffectActor<ActorsOf<M[keyof M]>>['src']]?: Extract<EffectActor<ActorsOf<M[keyof M]>>, { src: Src }>['handler']
+} & {
   readonly [kind: `${string}.${string}`]: AnyEffectHandler
 }
 

@@ -52,9 +52,8 @@ export function standingOf(row: Pick<RunRow, 'status'>, owned: boolean): Standin
   return row.status
 }
 
-/** May `resume` continue a run that stands so? A deadline that has passed stays passed. */
-export const canGoOn = (standing: Standing, reason: ErrorData | null): boolean =>
-  ['crashed', 'suspended', 'limited', 'interrupted'].includes(standing) && reason?.code !== 'E_LIMIT_TIME'
+/** May `resume` continue a run that stands so? One that met a limit needs a higher one. */
+export const canGoOn = (standing: Standing): boolean => ['crashed', 'suspended', 'limited', 'interrupted'].includes(standing)
 
 export interface Outcome {
   readonly standing: Standing
@@ -68,7 +67,7 @@ export interface Outcome {
 export function outcomeOf(result: Result, short: string, openEffects: number): Outcome {
   const standing = standingOf(result, true)
   if (standing === 'succeeded') return { standing, exit: 0, problem: null, resume: null }
-  const resumable = canGoOn(standing, result.reason)
+  const resumable = canGoOn(standing)
   const reason = reasonOf(result, standing)
   const problem = problemOf(reason, { result, short, standing, resumable, openEffects })
   return { standing, exit: problem.options.exit, problem, resume: resumable ? `troupe resume ${short}` : null }

@@ -146,7 +146,8 @@ function recoverWords(item: RunItem, standing: Standing): string {
   const doubtful = item.effects.filter(({ status, policy }) => status === 'started' && policy === 'ask').length
   if (standing === 'running') return 'no need'
   if (isSafe(item)) return doubtful === 0 ? 'yes' : `yes; ${plural(doubtful, 'effect')} will be in doubt`
-  if (standing === 'limited' && item.row.reason?.code !== 'E_LIMIT_TIME') return `troupe resume ${item.short} --max-tokens MORE`
+  if (standing === 'limited')
+    return `troupe resume ${item.short} ${item.row.reason?.code === 'E_LIMIT_TIME' ? '--timeout' : '--max-tokens'} MORE`
   return standing === 'suspended'
     ? `no: decide what became of ${plural(item.effects.filter(({ status }) => status === 'in_doubt').length, 'effect')}`
     : 'no'
@@ -168,6 +169,6 @@ export function recoverObject(item: RunItem): JsonObject {
     effects: item.effects.flatMap(({ id, kind, owner, policy, status }) =>
       ['owed', 'started', 'in_doubt'].includes(status) ? [{ id, kind, path: owner, policy, status }] : [],
     ),
-    next: canGoOn(standing, row.reason) ? `troupe resume ${item.short}` : null,
+    next: canGoOn(standing) ? `troupe resume ${item.short}` : null,
   }
 }

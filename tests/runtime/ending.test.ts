@@ -107,6 +107,15 @@ test('a run that reaches its deadline is limited at that instant, and a resume d
   expect(await again.done()).toEqual(
     expect.objectContaining({ status: 'limited', reason: expect.objectContaining({ code: 'E_LIMIT_TIME' }) }),
   )
+  const raised = await troupe.resume(session.id, { deadlineMs: 200 })
+  let ended = false
+  void raised.done().then(() => {
+    ended = true
+  })
+  await clock.advance(199)
+  expect(ended).toBe(false)
+  await clock.advance(1)
+  expect(ended).toBe(true)
 })
 
 test('time in which nothing ran counts against the deadline', async () => {

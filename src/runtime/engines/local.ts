@@ -165,24 +165,31 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
     verifyJournal(store, image)
     const now = new RunClock(clock, image.run.clock).now()
     const findings = await investigate(image, host, before.owner, (thread) => store.thread(run, thread), now)
-    const tokensMax = options.budget?.tokensMax
-    return session(
-      parts,
-      owned,
-      tokensMax === undefined ? findings : { ...findings, apply: (tree) => raise(tree, tokensMax, findings.apply) },
-    )
+    return session(parts, owned, {
+      ...findings,
+      apply: (tree) => {
+        findings.apply(tree)
+        raise(tree, options)
+      },
+    })
   } catch (error) {
     owned.release()
     throw error
   }
 }
 
-/** A raised limit is part of the run: a crash does not take it back, what was spent stays spent. */
-function raise(tree: Tree, tokensMax: number, then: (tree: Tree) => void): void {
-  then(tree)
-  tree.fact('limit.raised', null, null, { which: 'tokens', from: tree.run.limits.tokensMax, to: tokensMax })
-  tree.run = { ...tree.run, limits: { ...tree.run.limits, tokensMax } }
-  tree.draft.changeRun({ limits: tree.run.limits })
+/** A raised limit is part of the run: a crash does not take it back, and what was spent stays spent. */
+function raise(tree: Tree, { budget, deadlineMs }: ResumeOptions): void {
+  const { tokensMax, deadlineAt } = tree.run.limits
+  const limits = {
+    tokensMax: budget?.tokensMax ?? tokensMax,
+    deadlineAt: deadlineMs === undefined ? deadlineAt : tree.now + deadlineMs,
+  }
+  if (limits.tokensMax === tokensMax && limits.deadlineAt === deadlineAt) return
+  if (limits.tokensMax !== tokensMax) tree.fact('limit.raised', null, null, { which: 'tokens', from: tokensMax, to: limits.tokensMax })
+  if (limits.deadlineAt !== deadlineAt) tree.fact('limit.raised', null, null, { which: 'time', from: deadlineAt, to: limits.deadlineAt })
+  tree.run = { ...tree.run, limits }
+  tree.draft.changeRun({ limits })
 }
 
 function owning<T>(owned: Owned, make: () => T): T {

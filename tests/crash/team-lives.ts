@@ -1,5 +1,5 @@
 /** Lives of the team on its example repository: composed like the program does it, with a store that kills and handlers that bear witness. */
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { teamEffects } from '../../src/actors/effects.ts'
@@ -36,8 +36,9 @@ export interface TeamSurvival {
 export async function teamLife(folder: string, point: KillPoint | null, die?: () => void, turnStepsMax = 256): Promise<TeamSurvival> {
   const repository = join(folder, 'greeter')
   if (!existsSync(repository)) {
-    mkdirSync(folder, { recursive: true })
-    cpSync(join(EXAMPLES, 'greeter'), repository, { recursive: true })
+    // Whole or not at all: the process may be killed while it copies.
+    cpSync(join(EXAMPLES, 'greeter'), `${repository}.part`, { recursive: true })
+    renameSync(`${repository}.part`, repository)
   }
   const store = killingStore(sqliteStore({ path: join(folder, 'troupe.db') }), point, die)
   try {

@@ -80,6 +80,23 @@ test('createTroupe refuses before it opens anything, and wants somewhere to keep
   expect(() => createTroupe({ machines: {} })).toThrow('a store or an engine')
 })
 
+test('the types of handlers come from the machines: a wrong name, input or output does not compile', () => {
+  const work = effect({ kind: 'work.do', input: z.object({ n: z.number() }), output: z.number(), repeat: 'repeat' })
+  const machines = { m: setup({ actors: { work } }).createMachine({ id: 'm' }) }
+  const { store } = openLife(temporaryFolder(), { machines: {} })
+  const troupes = [
+    createTroupe({ store, machines, effects: { work: { perform: ({ input }) => input.n } } }),
+    createTroupe({ store, machines, effects: { 'work.do': { perform: () => 1 } } }),
+    // @ts-expect-error There is no such input.
+    createTroupe({ store, machines, effects: { work: { perform: ({ input }) => input.m } } }),
+    // @ts-expect-error The output is a number.
+    createTroupe({ store, machines, effects: { work: { perform: () => 'one' } } }),
+    // @ts-expect-error No machine invokes that.
+    createTroupe({ store, machines, effects: { wrok: { perform: () => 1 } } }),
+  ]
+  expect(troupes.length).toBe(5) // What is checked here is checked by the compiler: see `npm run typecheck`.
+})
+
 test('an effect under plain createActor says where it runs', () => {
   const work = effect({ kind: 'work.do', input: z.undefined(), output: z.null(), repeat: 'repeat' })
   expect(() => work.getInitialSnapshot({} as never, undefined)).toThrow(expect.objectContaining({ code: 'E_EFFECT_UNHOSTED' }))

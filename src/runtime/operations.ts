@@ -6,9 +6,9 @@ import { NO_RETRY } from '../effect.ts'
 import { Defect } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import { PAYLOAD_BYTES_MAX } from '../limits.ts'
-import { type AskParams, RESERVED_ACTIONS, SUPERVISOR_MACHINE, type ThreadAppend } from '../protocol.ts'
+import { type AskParams, type Incarnation, RESERVED_ACTIONS, SUPERVISOR_MACHINE, type ThreadAppend } from '../protocol.ts'
 import { type Births, missingActor, type StepCode } from './births.ts'
-import type { ActionTaken, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
+import type { ActionTaken, ChildLink, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import type { Action, Scope } from './host.ts'
 import { idOf, isRef, type Ref } from './ref.ts'
 import { withRefs } from './snapshot.ts'
@@ -93,7 +93,13 @@ function send(
     return
   }
   const event = params.event.type === 'xstate.error' ? errorEvent(input, params.event) : payload(params.event, 'event', born)
-  out.sends.push({ op: action.op, to: to.address, incarnation: null, kind: 'mail', event: event as EventData })
+  out.sends.push({ op: action.op, to: to.address, incarnation: lifeOf(input, born, to), kind: 'mail', event: event as EventData })
+}
+
+/** Mail is for whoever lives at an address, but for an own child: the next one under its id is somebody else. */
+function lifeOf(input: StepInput, born: Births, to: Ref): Incarnation | null {
+  const isOwn = (link: ChildLink): boolean => link.kind === 'cell' && link.address === to.address && link.incarnation === to.incarnation
+  return input.children.some(isOwn) || born.links.some(isOwn) ? to.incarnation : null
 }
 
 function errorEvent(input: StepInput, event: EventData): Json {

@@ -105,6 +105,8 @@ const inOrder = (deliveries: readonly Delivery[]): boolean => {
   })
 }
 
+const NIGHTLY = process.env['TROUPE_NIGHTLY'] !== undefined
+
 test('what one actor sends to another arrives in the order in which it was sent, wherever the process dies in between', () => {
   const cuts = array(integer({ min: 1, max: 60 }), { maxLength: 20 }).map((list) => new Set(list))
   assert(
@@ -156,11 +158,11 @@ async function underTroupe(make: (trace: string[]) => AnyStateMachine, events: E
 }
 
 test.each([
-  { turnStepsMax: 256, numRuns: 300 },
-  { turnStepsMax: 1, numRuns: 200 },
+  { turnStepsMax: 256, numRuns: NIGHTLY ? 6_000 : 300 },
+  { turnStepsMax: 1, numRuns: NIGHTLY ? 1_000 : 200 },
 ])(
   'random trees of machines handle the same events in the same order as under createActor ($turnStepsMax steps a commit)',
-  { timeout: 120_000 },
+  { timeout: 1_200_000 },
   async ({ turnStepsMax, numRuns }) => {
     let handled = 0
     await assert(

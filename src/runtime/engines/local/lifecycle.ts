@@ -58,7 +58,7 @@ export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason):
   for (const effect of tree.effects.values()) if (effect.owner === address && effect.answer) cancelEffect(tree, effect, pos)
   for (const timer of tree.timers.of(address)) if (timer.kind !== 'ask') tree.clearTimer(timer.timer)
   const isOwn = mailOf(tree, cell)
-  for (const late of tree.mail.remove(address, (envelope) => envelope.incarnation !== null && isOwn(envelope))) tree.done(late, 'stale')
+  for (const late of tree.mail.remove(address, (envelope) => envelope.kind !== 'mail' && isOwn(envelope))) tree.done(late, 'stale')
   for (const systemId of Object.keys(cell.row.systemIds)) delete tree.systemIds[systemId]
   closeAsks(tree, cell, pos, reason)
   endSubtree(tree, cell, pos, reason.kind === 'normal')
@@ -93,8 +93,8 @@ export function reasonOf(cell: Cell): ExitReason {
 export function bury(tree: Tree, cell: Cell, cause: number): void {
   const { address } = cell.row
   for (const letter of tree.mail.remove(address, mailOf(tree, cell))) {
-    tree.done(letter, letter.incarnation === null ? 'buried' : 'stale')
-    if (letter.incarnation === null)
+    tree.done(letter, letter.kind === 'mail' ? 'buried' : 'stale')
+    if (letter.kind === 'mail')
       tree.fact('message.buried', cell.row, cause, {
         event: letter.event.type,
         from: letter.from,

@@ -43,8 +43,8 @@ test.each([
     await clock.advance(400)
     await first.kill(session)
     const later = new VirtualClock(clock.wallMs() + downMs)
-    const { troupe, store } = openLife(folder, { machines: { waiter }, clock: later })
-    const again = await troupe.resume(session.id)
+    const second = openLife(folder, { machines: { waiter }, clock: later })
+    const again = await second.troupe.resume(session.id)
     const fired = (): unknown => (again.snapshot('/top/one')!.context as { fired: unknown }).fired
     if (untilAfter > 0) {
       await later.advance(untilAfter - 1)
@@ -58,10 +58,15 @@ test.each([
       await later.advance(1)
     }
     expect(fired()).toEqual(['after', 'send'])
-    await later.advance(120_000)
-    expect({ fired: fired(), facts: factsOf(store, session.id, 'timer.fired').map(({ data }) => data['lateMs']) }).toEqual({
-      fired: ['after', 'send'],
-      facts: [Math.max(0, downMs - 600), Math.max(0, downMs - 1_100)],
+    await second.kill(again)
+    const last = new VirtualClock(later.wallMs() + 120_000)
+    const third = openLife(folder, { machines: { waiter }, clock: last })
+    const end = await third.troupe.resume(session.id)
+    await last.advance(120_000)
+    const { fired: inTheEnd } = end.snapshot('/top/one')!.context as { fired: unknown }
+    expect({ inTheEnd, lateMs: factsOf(third.store, session.id, 'timer.fired').map(({ data }) => data['lateMs']) }).toEqual({
+      inTheEnd: ['after', 'send'],
+      lateMs: [Math.max(0, downMs - 600), Math.max(0, downMs - 1_100)],
     })
   },
 )

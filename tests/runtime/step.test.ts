@@ -105,7 +105,7 @@ test('a step gives all that it wants done as plain data, in source order', () =>
     exit: null,
     consumed: 7,
     handled: true,
-    sends: [{ op: expect.any(Number), to: '/top/one/kid', incarnation: null, kind: 'mail', event: { type: 'hello' } }],
+    sends: [{ op: expect.any(Number), to: '/top/one/kid', incarnation: 3, kind: 'mail', event: { type: 'hello' } }],
     timersSet: [
       { op: expect.any(Number), id: 'later', to: '/top/one', event: { type: 'later' }, delayMs: 90 },
       { op: expect.any(Number), id: expect.any(String), to: '/top/one', event: { type: 'again' }, delayMs: 30 },

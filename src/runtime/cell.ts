@@ -143,7 +143,7 @@ export interface ActionTaken {
   readonly type: string
   readonly params: Json | undefined
   /** Inline or volatile: runs once after the commit, may be lost in a crash. Never stored. */
-  readonly run?: (() => void) | undefined
+  readonly run?: (() => unknown) | undefined
 }
 
 export interface StepResult {

@@ -14,7 +14,9 @@ export function decideRetry(
   random: number,
 ): RetryDecision {
   if (failure.retry === 'never' || attempt >= policy.maxAttempts) return { retry: false }
-  if (failure.retry === 'after' && failure.retryAfterMs !== undefined) return { retry: true, delayMs: failure.retryAfterMs }
+  // A Retry-After that could not be read is no reason to give up, nor to wait for ever.
+  if (failure.retry === 'after' && Number.isFinite(failure.retryAfterMs))
+    return { retry: true, delayMs: Math.max(0, failure.retryAfterMs!) }
   const delay = Math.min(policy.baseDelayMs * policy.exponentialBase ** (attempt - 1), policy.maxDelayMs)
   return { retry: true, delayMs: Math.round(delay * (1 - 0.2 * random)) }
 }

@@ -164,7 +164,8 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
     const image = store.image(run)
     verifyJournal(store, image)
     const now = new RunClock(clock, image.run.clock).now()
-    const findings = await investigate(image, host, before.owner, (thread) => store.thread(run, thread), now)
+    const probing = { run, host, clock, thread: (thread: string) => store.thread(run, thread) }
+    const findings = await investigate(image, probing, before.owner, now)
     return session(parts, owned, {
       ...findings,
       apply: (tree) => {

@@ -207,6 +207,6 @@ function words(tree: Tree, cell: Cell, result: StepResult, pos: number): void {
 function freeSystemIds(tree: Tree, link: ChildLink): void {
   const child = tree.cells.get(link.address)
   if (child === undefined) return
-  for (const systemId of Object.keys(child.row.systemIds)) delete tree.systemIds[systemId]
+  tree.freeSystemIds(child.row)
   for (const grandchild of child.row.children) freeSystemIds(tree, grandchild)
 }

@@ -17,7 +17,7 @@ export function checkTarget(tree: Tree, to: Address, event: EventData): EventDat
       exit: 2,
     })
   }
-  if (!tree.cells.has(to)) {
+  if (tree.ended !== null || !tree.cells.has(to)) {
     const near = [...tree.cells.keys()].filter((address) => address.endsWith(to.slice(to.lastIndexOf('/')))).slice(0, 3)
     throw new UserError(
       'E_TARGET_NOT_FOUND',

@@ -69,7 +69,12 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
   )
 }
 
-const reservedTokens = (tree: Tree): number => [...tree.effects.values()].reduce((sum, row) => sum + (row.reserve?.tokens ?? 0), 0)
+function reservedTokens(tree: Tree): number {
+  let sum = 0
+  for (const row of tree.effects.values()) sum += row.reserve?.tokens ?? 0
+  for (const tokens of tree.lingering.values()) sum += tokens
+  return sum
+}
 
 /** The intent is committed with this; only then is it performed. */
 export function startEffect(tree: Tree, row: EffectRow): void {
@@ -125,12 +130,16 @@ export function cancelEffect(tree: Tree, row: EffectRow, cause: number): void {
   if (row.status === 'in_doubt') return // Nobody knows whether it happened; that is not undone by leaving a state.
   tree.fact('effect.cancelled', ownerOf(row), cause, { id: row.id, kind: row.kind, was: row.status })
   move(tree, row, 'cancelled')
-  if (row.status === 'started') tree.afterwards.abort.push(row.id)
+  if (row.status !== 'started') return
+  tree.afterwards.abort.push(row.id)
+  if (row.reserve !== null && row.nextAt === null) tree.lingering.set(row.id, row.reserve.tokens)
 }
 
-/** A late outcome of an effect that was cancelled or settled otherwise: it changes nothing, its cost is settled. */
-export function stale(tree: Tree, row: EffectRow, usage: Usage | null): void {
-  tree.spentTokens += tokensOf(usage)
+/** A late outcome of an effect that was cancelled or is at another attempt: it changes nothing, its cost is settled on the row. */
+export function stale(tree: Tree, started: EffectRow, usage: Usage | null): void {
+  const row = tree.effects.get(started.id) ?? { ...started, status: 'cancelled' as const }
+  tree.lingering.delete(row.id)
+  spend(tree, row, usage)
   tree.fact('message.dropped', ownerOf(row), row.cause, {
     event: `outcome of ${row.id}`,
     reason: 'stale',
@@ -139,6 +148,20 @@ export function stale(tree: Tree, row: EffectRow, usage: Usage | null): void {
     why: 'the effect was cancelled',
     usage: usage as unknown as Json,
   })
+}
+
+/** Adds what an attempt has used to a row whose status does not change by it. */
+export function spend(tree: Tree, row: EffectRow, usage: Usage | null): void {
+  if (usage === null) return
+  tree.spentTokens += tokensOf(usage)
+  tree.keepEffect({ ...row, usage: added(row.usage, usage) })
+}
+
+/** Nobody knows whether it happened: a probe, a policy or a person decides. */
+export function park(tree: Tree, row: EffectRow, evidence: string | null, usage: Usage | null = null): void {
+  tree.spentTokens += tokensOf(usage)
+  move(tree, row, 'in_doubt', { evidence, usage: added(row.usage, usage), nextAt: null })
+  tree.fact('effect.parked', ownerOf(row), row.cause, { id: row.id, kind: row.kind, evidence })
 }
 
 /** The outcome goes to the life that invoked it, in the commit that records it. A named action has no answer. */

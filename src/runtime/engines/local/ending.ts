@@ -14,12 +14,15 @@ export interface Ending {
 
 /** @param busy  effects in flight and intakes that wait: while there are any, the run is not still. */
 export function endingOf(tree: Tree, busy: number): Ending | null {
-  if (tree.ended !== null) return endingOfRoot(tree.ended)
   const { deadlineAt } = tree.run.limits
-  if (deadlineAt !== null && tree.now >= deadlineAt) {
+  const isLate = deadlineAt !== null && tree.now >= deadlineAt
+  if (tree.ended !== null) return isLate || !owesActions(tree) ? endingOfRoot(tree.ended) : null
+  if (isLate) {
     return { status: 'limited', reason: { code: 'E_LIMIT_TIME', message: 'the deadline of the run has passed' }, output: null }
   }
   if (busy > 0 || tree.mail.size > 0 || tree.afterwards.perform.length > 0) return null
+  // Deadlines of asks are no work: who is asked may be waiting for the very person that is needed. Other timers are.
+  for (const timer of tree.timers.values()) if (timer.kind !== 'ask') return null
   const open = [...tree.effects.values()]
   const doubts = open.filter((row) => row.status === 'in_doubt')
   if (doubts.length === 0 || doubts.length < open.length) return null
@@ -29,6 +32,12 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
     reason: { code: 'E_EFFECT_IN_DOUBT', message: `${ids.length} effects in doubt: ${ids.join(', ')}`, effects: ids },
     output: null,
   }
+}
+
+/** Named actions of the last steps are still performed; nothing else is. */
+function owesActions(tree: Tree): boolean {
+  for (const row of tree.effects.values()) if (!row.answer && row.status !== 'in_doubt') return true
+  return false
 }
 
 function endingOfRoot(reason: ExitReason): Ending {

@@ -39,8 +39,8 @@ export function endCell(tree: Tree, cell: Cell, current: Envelope | null, reason
   settle(tree, cell, pos, final)
   tree.change(cell, { status: 'ended', exit: final as unknown as Json, children: [] })
   tell(tree, cell, current, final, pos, wasStarting)
-  if (!cell.row.supervised) bury(tree, cell, pos)
   if (cell.row.parent === null) tree.ended = final
+  if (!cell.row.supervised) bury(tree, cell, pos)
 }
 
 /** A cell that ends while it is asked to stop has been stopped, whatever it says. */
@@ -59,7 +59,7 @@ export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason):
   for (const timer of tree.timers.of(address)) if (timer.kind !== 'ask') tree.clearTimer(timer.timer)
   const isOwn = mailOf(tree, cell)
   for (const late of tree.mail.remove(address, (envelope) => envelope.kind !== 'mail' && isOwn(envelope))) tree.done(late, 'stale')
-  for (const systemId of Object.keys(cell.row.systemIds)) delete tree.systemIds[systemId]
+  tree.freeSystemIds(cell.row)
   closeAsks(tree, cell, pos, reason)
   endSubtree(tree, cell, pos, reason.kind === 'normal')
 }
@@ -102,7 +102,12 @@ export function bury(tree: Tree, cell: Cell, cause: number): void {
       })
   }
   closeAsks(tree, cell, cause, reasonOf(cell), true)
-  tree.forget(cell)
+  for (const effect of tree.effects.values()) {
+    // What is in doubt stays so, but the next one to live here must not get its outcome.
+    if (effect.owner === address && effect.status === 'in_doubt') tree.keepEffect({ ...effect, incarnation: 0 })
+  }
+  // The root's row stays: it says that the run is over, should the process die before that is written.
+  if (cell.row.parent !== null) tree.forget(cell)
 }
 
 /** Is it for this life? A child that waits to move in where this one lived keeps its start and all that is sent to it afterwards. */

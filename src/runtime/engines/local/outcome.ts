@@ -1,8 +1,7 @@
 /** What came of an attempt, recorded in the commit that also sends it to the actor. */
-
 import { decideRetry } from '../../retry.ts'
 import type { EffectRow } from '../../store.ts'
-import { fail, retryLater, stale, succeed } from './effects.ts'
+import { fail, park, retryLater, spend, stale, succeed } from './effects.ts'
 import type { Outcome } from './performer.ts'
 import type { Tree } from './tree.ts'
 
@@ -10,13 +9,15 @@ export function settleOutcome(tree: Tree, started: EffectRow, outcome: Outcome, 
   const row = tree.effects.get(started.id)
   if (row === undefined || row.status !== 'started' || row.attempt !== started.attempt) {
     stale(tree, started, outcome.usage)
-    return
-  }
-  if (outcome.ok) {
+  } else if (outcome.ok) {
     succeed(tree, row, outcome.output, outcome.usage)
-    return
+  } else if (outcome.aborted) {
+    spend(tree, row, outcome.usage) // Cut off by the stop of the run: its row stays started, for the next resume to judge.
+  } else if (row.policy === 'ask' && outcome.error.code === 'E_EFFECT_TIMEOUT') {
+    park(tree, row, outcome.error.message, outcome.usage)
+  } else {
+    const decision = decideRetry(row.retry, row.attempt, outcome.failure, random)
+    if (decision.retry) retryLater(tree, row, outcome.error, outcome.usage, decision.delayMs)
+    else fail(tree, row, outcome.error, outcome.usage)
   }
-  const decision = decideRetry(row.retry, row.attempt, outcome.failure, random)
-  if (decision.retry) retryLater(tree, row, outcome.error, outcome.usage, decision.delayMs)
-  else fail(tree, row, outcome.error, outcome.usage)
 }

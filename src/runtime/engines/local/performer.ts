@@ -16,6 +16,8 @@ export type Outcome =
       readonly ok: false
       readonly error: ErrorData
       readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>
+      /** The run stopped under it: what had happened by then is not known. */
+      readonly aborted?: boolean
       readonly usage: Usage | null
     }
 
@@ -26,12 +28,18 @@ export interface PerformerOptions {
   thread(name: string): readonly Json[]
   progress(row: EffectRow, data: Json): void
   settled(row: EffectRow, outcome: Outcome): void
+  /** Another effect may start now. */
+  room(): void
 }
 
 interface Flight {
   readonly row: EffectRow
   readonly controller: AbortController
   readonly ended: Promise<void>
+  /** Aborted long ago and still at work: its handler does not listen. It takes no room from others. */
+  deaf: boolean
+  /** Timers that must not outlive it. */
+  readonly timers: Set<() => void>
 }
 
 export class Performer {
@@ -47,29 +55,45 @@ export class Performer {
     return this.#flights.size
   }
 
-  isInFlight(id: string): boolean {
-    return this.#flights.has(id)
+  isInFlight(row: EffectRow): boolean {
+    return this.#flights.has(`${row.id}#${row.attempt}`)
   }
 
   /** May another effect of this kind start now? */
   hasRoom(row: EffectRow, starting: readonly EffectRow[]): boolean {
-    if (this.#flights.size + starting.length >= EFFECTS_IN_FLIGHT_MAX) return false
+    const flying = [...this.#flights.values()].filter((flight) => !flight.deaf)
+    if (flying.length + starting.length >= EFFECTS_IN_FLIGHT_MAX) return false
     const max = row.kind === 'action' ? undefined : this.#handlerOf(row)?.concurrency
     if (max === undefined) return true
-    const same =
-      [...this.#flights.values()].filter((flight) => flight.row.kind === row.kind).length +
-      starting.filter((other) => other.kind === row.kind).length
+    const same = flying.filter((flight) => flight.row.kind === row.kind).length + starting.filter((other) => other.kind === row.kind).length
     return same < max
   }
 
   start(row: EffectRow): void {
     const controller = new AbortController()
-    const ended = this.#fly(row, controller).finally(() => this.#flights.delete(row.id))
-    this.#flights.set(row.id, { row, controller, ended })
+    const timers = new Set<() => void>()
+    const key = `${row.id}#${row.attempt}`
+    const ended = this.#fly(row, controller, timers).finally(() => {
+      for (const cancel of timers) cancel()
+      this.#flights.delete(key)
+    })
+    this.#flights.set(key, { row, controller, ended, deaf: false, timers })
   }
 
   abort(id: string): void {
-    this.#flights.get(id)?.controller.abort(new Failure('E_CANCELLED', 'the actor left the state that invoked it'))
+    for (const flight of this.#flights.values()) {
+      if (flight.row.id !== id) continue
+      flight.controller.abort(new Failure('E_CANCELLED', 'the actor left the state that invoked it'))
+      this.#grace(flight)
+    }
+  }
+
+  #grace(flight: Flight): void {
+    const cancel = this.#options.clock.setTimer(ABORT_GRACE_MS, () => {
+      flight.deaf = true
+      this.#options.room()
+    })
+    flight.timers.add(cancel)
   }
 
   /** Aborts everything and waits until it has ended, at most `graceMs`. Outcomes that come of the abort are not recorded: nobody knows what had happened. */
@@ -83,6 +107,7 @@ export class Performer {
     })
     await Promise.race([ended, late])
     cancel()
+    for (const flight of this.#flights.values()) for (const end of flight.timers) end()
   }
 
   #handlerOf(row: EffectRow) {
@@ -93,33 +118,31 @@ export class Performer {
     }
   }
 
-  async #fly(row: EffectRow, controller: AbortController): Promise<void> {
+  async #fly(row: EffectRow, controller: AbortController, timers: Set<() => void>): Promise<void> {
     let usage: Usage | null = null
     const call = this.#call(row, controller.signal, (spent) => {
-      usage = spent
+      usage = usageOf(spent)
     })
-    const outcome = await this.#attempt(row, call, controller)
-    if (this.#stopped && controller.signal.aborted) return
-    this.#options.settled(row, { ...outcome, usage })
+    const outcome = await this.#attempt(row, call, controller, timers)
+    const aborted = !outcome.ok && this.#stopped && controller.signal.aborted
+    this.#options.settled(row, { ...outcome, usage, ...(aborted ? { aborted } : {}) })
   }
 
-  async #attempt(row: EffectRow, call: EffectCall<Json>, controller: AbortController): Promise<Outcome> {
-    let cancelTimer = (): void => {}
-    const late =
-      row.timeoutMs === null
-        ? null
-        : new Promise<Outcome>((resolve) => {
-            cancelTimer = this.#options.clock.setTimer(row.timeoutMs!, () => {
-              const failure = new Failure('E_EFFECT_TIMEOUT', `${row.kind} ran past ${row.timeoutMs} ms`, { retry: 'backoff' })
-              controller.abort(failure)
-              this.#options.clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row)))
-            })
-          })
-    try {
-      return await (late === null ? this.#perform(row, call) : Promise.race([this.#perform(row, call), late]))
-    } finally {
-      cancelTimer()
-    }
+  /** The handler's word, or the end of its time: then it is aborted, and given a grace to end by itself. */
+  #attempt(row: EffectRow, call: EffectCall<Json>, controller: AbortController, timers: Set<() => void>): Promise<Outcome> {
+    const { timeoutMs } = row
+    const performed = this.#perform(row, call)
+    if (timeoutMs === null) return performed
+    const { clock } = this.#options
+    const late = new Promise<Outcome>((resolve) => {
+      const expire = (): void => {
+        const failure = new Failure('E_EFFECT_TIMEOUT', `${row.kind} ran past ${timeoutMs} ms`, { retry: 'backoff' })
+        controller.abort(failure)
+        timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row))))
+      }
+      timers.add(clock.setTimer(timeoutMs, expire))
+    })
+    return Promise.race([performed, late])
   }
 
   async #perform(row: EffectRow, call: EffectCall<Json>): Promise<Outcome> {
@@ -159,7 +182,17 @@ export class Performer {
   }
 }
 
-function checked(
+/** What a handler says it has used. Anything but counts is ignored: a wrong word about cost must not cost the run. */
+function usageOf(spent: Usage): Usage | null {
+  const { inputTokens, outputTokens, costUsd, simulated } = (spent ?? {}) as Partial<Usage>
+  const count = (value: unknown): number => (Number.isFinite(value) ? Math.max(0, Math.trunc(value as number)) : 0)
+  if (spent === undefined || spent === null) return null
+  const cost = typeof costUsd === 'number' && Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : null
+  return { inputTokens: count(inputTokens), outputTokens: count(outputTokens), costUsd: cost, ...(simulated === true ? { simulated } : {}) }
+}
+
+/** @throws {Defect} `E_EFFECT_OUTPUT`, `E_NOT_JSON`, `E_PAYLOAD_TOO_LARGE`. */
+export function checked(
   row: EffectRow,
   parsed: {
     success: boolean
@@ -181,7 +214,11 @@ function checked(
 
 function failed(thrown: unknown, row: EffectRow): Outcome {
   const failure = thrown instanceof Failure ? thrown : null
-  const error = errorData(thrown, { path: row.owner, effect: row.id, ...failure?.details })
+  const about = { path: row.owner, effect: row.id }
+  const detailed =
+    failure === null ? null : errorData({ code: failure.code, message: failure.message, name: failure.name, ...failure.details }, about)
+  // Details that are no plain data are left out, not the failure.
+  const error = detailed !== null && detailed.code === failure?.code ? detailed : errorData(thrown, about)
   return {
     ok: false,
     error: { ...error, retry: failure?.retry ?? 'never' },

@@ -6,15 +6,23 @@
  *   started, policy repeat               done again, with the same key
  *   started, policy prove                the probe says: applied -> its outcome | not applied -> done again | unknown -> in doubt
  *   started, policy ask                  in doubt
+ *   in doubt, policy prove               asked once more at each resume
  */
-import type { EffectCall, EffectHandler, Verdict } from '../../../effect.ts'
-import { errorData, UserError } from '../../../errors.ts'
+import type { Verdict } from '../../../effect.ts'
+import { UserError } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
-import type { Host, RecoveredEffect, Recovery } from '../../engine.ts'
+import type { RecoveredEffect, Recovery } from '../../engine.ts'
 import { firstBreak } from '../../journal.ts'
 import type { EffectRow, Image, Store } from '../../store.ts'
-import { move, ownerOf, succeed } from './effects.ts'
+import { move, ownerOf, park, succeed } from './effects.ts'
+import { type ProbeOptions, probe } from './probe.ts'
 import type { Tree } from './tree.ts'
+
+interface Judged {
+  readonly row: EffectRow
+  readonly found: RecoveredEffect
+  readonly verdict: Verdict<Json | undefined> | null
+}
 
 export interface Findings {
   readonly recovery: Recovery
@@ -47,19 +55,13 @@ function damaged(store: Store, what: string): UserError {
 /**
  * @param owner  who owned the run before, for the report; the row itself names the new owner by now.
  */
-export async function investigate(
-  image: Image,
-  host: Host,
-  owner: Recovery['owner'],
-  thread: (name: string) => readonly Json[],
-  now: number,
-): Promise<Findings> {
-  const strays = await host.reap(image.run.run)
-  const judged: { row: EffectRow; found: RecoveredEffect; verdict: Verdict<unknown> | null }[] = []
+export async function investigate(image: Image, options: ProbeOptions, owner: Recovery['owner'], now: number): Promise<Findings> {
+  const strays = await options.host.reap(image.run.run)
+  const judged: Judged[] = []
   for (const row of image.effects) {
-    if (row.status === 'in_doubt') continue
-    const verdict =
-      row.status === 'started' && row.nextAt === null && row.policy === 'prove' ? await probe(image.run.run, host, row, thread) : null
+    if (row.status === 'in_doubt' && row.policy !== 'prove') continue
+    const isUnknown = row.status === 'in_doubt' || (row.status === 'started' && row.nextAt === null)
+    const verdict = isUnknown && row.policy === 'prove' ? await probe(options, row) : null
     judged.push({ row, verdict, found: judge(row, verdict) })
   }
   const overdue = image.timers.filter((timer) => timer.dueAt <= now).length
@@ -77,7 +79,7 @@ export async function investigate(
   return { recovery, apply: (tree) => write(tree, recovery, judged) }
 }
 
-function judge(row: EffectRow, verdict: Verdict<unknown> | null): RecoveredEffect {
+function judge(row: EffectRow, verdict: Judged['verdict']): RecoveredEffect {
   const about = { id: row.id, kind: row.kind, path: row.owner, policy: row.policy, what: summary(row.input) }
   if (row.status === 'owed' || row.nextAt !== null)
     return { ...about, verdict: 'not_started', evidence: row.nextAt === null ? null : 'its last attempt failed and is known' }
@@ -87,33 +89,7 @@ function judge(row: EffectRow, verdict: Verdict<unknown> | null): RecoveredEffec
   return { ...about, verdict: verdict.verdict, evidence: verdict.evidence ?? null }
 }
 
-async function probe(run: string, host: Host, row: EffectRow, thread: (name: string) => readonly Json[]): Promise<Verdict<unknown>> {
-  const call: EffectCall<Json> = {
-    input: row.input,
-    key: `${run}/${row.id}`,
-    run,
-    id: row.id,
-    path: row.owner,
-    attempt: row.attempt,
-    signal: new AbortController().signal,
-    progress: () => {},
-    thread,
-    spent: () => {},
-  }
-  try {
-    const { prove } = host.handler(row).handler as EffectHandler<Json, unknown>
-    if (prove === undefined) return { verdict: 'unknown', evidence: 'its handler has no probe' }
-    return await prove(call)
-  } catch (thrown) {
-    return { verdict: 'unknown', evidence: `the probe failed: ${errorData(thrown).message}` }
-  }
-}
-
-function write(
-  tree: Tree,
-  recovery: Recovery,
-  judged: readonly { row: EffectRow; found: RecoveredEffect; verdict: Verdict<unknown> | null }[],
-): void {
+function write(tree: Tree, recovery: Recovery, judged: readonly Judged[]): void {
   const pos = tree.fact('run.resumed', null, null, {
     from: recovery.position,
     epoch: tree.run.epoch,
@@ -127,6 +103,7 @@ function write(
   tree.draft.changeRun({ status: 'running', reason: null, endedAt: null })
   for (const { row, found, verdict } of judged) {
     if (found.verdict === 'not_started') continue
+    if (found.verdict === 'in_doubt' && row.status === 'in_doubt') continue // It was before, and it was asked in vain.
     tree.fact('effect.proved', ownerOf(row), pos, {
       id: row.id,
       kind: row.kind,
@@ -134,15 +111,10 @@ function write(
       verdict: found.verdict,
       evidence: found.evidence,
     })
-    if (found.verdict === 'applied') succeed(tree, row, (verdict as { output: Json }).output, null, found.evidence)
-    else if (found.verdict === 'in_doubt') park(tree, row, found)
+    if (found.verdict === 'applied') succeed(tree, row, (verdict as { output: Json | undefined }).output, null, found.evidence)
+    else if (found.verdict === 'in_doubt') park(tree, row, found.evidence)
     else move(tree, row, 'started', { nextAt: tree.now, evidence: found.evidence })
   }
-}
-
-function park(tree: Tree, row: EffectRow, found: RecoveredEffect): void {
-  move(tree, row, 'in_doubt', { evidence: found.evidence })
-  tree.fact('effect.parked', ownerOf(row), row.cause, { id: row.id, kind: row.kind, evidence: found.evidence })
 }
 
 /** What an effect is about, in a few words, for people. */

@@ -5,7 +5,7 @@
  *
  * When a commit fails the run stops here: what is in memory is thrown away, callers are told, and a resume reads it again from the store.
  */
-import { Defect, errorData } from '../../../errors.ts'
+import { Defect, errorData, UserError } from '../../../errors.ts'
 import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
 import type { Address } from '../../../protocol.ts'
 import type { Envelope, EventData } from '../../cell.ts'
@@ -16,15 +16,15 @@ import { plainSnapshot } from '../../snapshot.ts'
 import type { Owned, Store } from '../../store.ts'
 import { askFromOutside } from './asks.ts'
 import { deliver } from './deliver.ts'
+import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
-import { startEffect } from './effects.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
 import { fireTimer } from './fire.ts'
 import { crashCell } from './lifecycle.ts'
 import { settleOutcome } from './outcome.ts'
 import { Performer } from './performer.ts'
 import type { Tree } from './tree.ts'
-import { treeView } from './views.ts'
+import { storedSnapshot, storedTreeView, treeView } from './views.ts'
 import { Watchers } from './watch.ts'
 
 /** How many steps one commit may hold. 1 makes every step a commit of its own: slower, and no different otherwise. */
@@ -46,6 +46,8 @@ export interface SessionParts {
 /** Something from outside, applied inside a turn. What it throws is told to its sender alone: it must throw before it changes anything. */
 interface Intake {
   apply(tree: Tree): void
+  /** What came of an effect. Taken also while the run stops: what is known is recorded. */
+  readonly isOutcome?: boolean
   committed?(): void
   failed?(error: unknown): void
 }
@@ -68,8 +70,13 @@ export class LocalSession implements RunSession {
   #timerTurn = false
   #cascadeSteps = 0
   #cancelWake = (): void => {}
+  /** Told to stop: nothing is taken in any more but outcomes, no step is taken and no effect started. */
+  #draining = false
+  /** Set when the effects in flight have ended: the next turn is the last. */
   #stopping: Ending | null = null
   #over = false
+  /** A commit has failed: memory may be ahead of the store, which alone is believed. */
+  #failed = false
 
   constructor(parts: SessionParts) {
     this.id = parts.tree.run.run
@@ -88,7 +95,8 @@ export class LocalSession implements RunSession {
       thread: (name) => this.#store.thread(this.id, name),
       progress: (row, data) =>
         this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),
-      settled: (row, outcome) => this.#take({ apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()) }),
+      settled: (row, outcome) => this.#take({ apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()), isOutcome: true }),
+      room: () => this.#schedule(),
     })
     this.#done.promise.catch(() => {}) // Somebody may never ask.
     this.#first = parts.first ?? null
@@ -112,11 +120,16 @@ export class LocalSession implements RunSession {
 
   ask(to: Address, event: EventData, options: { timeoutMs?: number } = {}): Promise<EventData> {
     const caller = Promise.withResolvers<EventData>()
+    const timeoutMs = options.timeoutMs ?? 30_000
+    if (!Number.isFinite(timeoutMs) || timeoutMs < 0) {
+      const what = `timeoutMs: expected milliseconds from 0, got ${timeoutMs}`
+      return Promise.reject(new UserError('E_USAGE', what, { where: to, fix: 'leave it out for 30 seconds', exit: 2 }))
+    }
     this.#take({
       apply: (tree) => {
         const checked = checkTarget(tree, to, event)
         const position = tree.fact('message.accepted', null, null, { to, event: checked.type, ask: true })
-        askFromOutside(tree, to, checked, options.timeoutMs ?? 30_000, position, caller)
+        askFromOutside(tree, to, checked, timeoutMs, position, caller)
       },
       failed: caller.reject,
     })
@@ -124,13 +137,14 @@ export class LocalSession implements RunSession {
   }
 
   snapshot(address: Address): ReturnType<RunSession['snapshot']> {
+    if (this.#failed) return storedSnapshot(this.#store, this.id, address)
     const cell = this.#tree.cells.get(address)
     const snapshot = cell === undefined ? null : this.#tree.snapshotOf(cell)
     return cell === undefined || snapshot === null ? null : { ...plainSnapshot(snapshot), incarnation: cell.row.incarnation }
   }
 
   tree(): CellView {
-    return treeView(this.#tree, this.#store)
+    return this.#failed ? storedTreeView(this.#store, this.id) : treeView(this.#tree, this.#store)
   }
 
   watch(options: { since?: number } = {}): AsyncIterable<Frame> {
@@ -142,16 +156,17 @@ export class LocalSession implements RunSession {
   }
 
   async stop(options: Parameters<RunSession['stop']>[0] = {}): Promise<Result> {
-    if (this.#over || this.#stopping !== null) return this.#done.promise
-    this.#stopping = { status: options.status ?? 'interrupted', reason: options.reason ?? null, output: null }
+    if (this.#over || this.#draining) return this.#done.promise
+    this.#draining = true
     this.#cancelWake()
     await this.#performer.stop(options.graceMs ?? 2 * ABORT_GRACE_MS)
+    this.#stopping = { status: options.status ?? 'interrupted', reason: options.reason ?? null, output: null }
     this.#schedule()
     return this.#done.promise
   }
 
   #take(intake: Intake): void {
-    if (this.#over || this.#stopping !== null) {
+    if (this.#over || (this.#draining && intake.isOutcome !== true)) {
       intake.failed?.(new Defect('E_RUN_STOPPED', `run ${this.id} is not running in this process any more`))
       return
     }
@@ -177,10 +192,11 @@ export class LocalSession implements RunSession {
       // Before the mail: a step could settle an effect otherwise that is judged here.
       this.#first?.(this.#tree)
       this.#first = null
-      if (this.#stopping === null) this.#steps(taken)
-      if (this.#stopping === null) this.#startOwed()
-      ending = this.#stopping ?? endingOf(this.#tree, this.#performer.inFlight + this.#intake.length)
+      if (this.#draining || this.#tree.ended !== null) this.#outcomes(taken)
+      else this.#steps(taken)
+      ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#intake.length)
       if (ending !== null) writeEnding(this.#tree, ending)
+      else if (!this.#draining) startOwed(this.#tree, this.#performer)
       this.#commit()
     } catch (error) {
       this.#fail(error, taken)
@@ -204,6 +220,18 @@ export class LocalSession implements RunSession {
       } else {
         this.#cut(envelope)
       }
+    }
+  }
+
+  /** No step is taken any more, and what is known of effects is still recorded. */
+  #outcomes(taken: Intake[]): void {
+    for (const intake of this.#intake.splice(0)) {
+      if (intake.isOutcome !== true) {
+        intake.failed?.(new Defect('E_RUN_STOPPED', `run ${this.id} is ending`))
+        continue
+      }
+      intake.apply(this.#tree)
+      taken.push(intake)
     }
   }
 
@@ -233,19 +261,9 @@ export class LocalSession implements RunSession {
     this.#cascadeSteps = 0
     const cell = this.#tree.cells.get(envelope.to)
     const message = `one event has led to ${CASCADE_STEPS_MAX} steps; ${envelope.event.type} to ${envelope.to} is not delivered`
-    if (cell === undefined || cell.row.status !== 'active') this.#tree.done(envelope, 'buried')
+    const canCrash = cell?.row.status === 'active' || (cell?.row.status === 'starting' && envelope.kind === 'start')
+    if (cell === undefined || !canCrash) this.#tree.done(envelope, 'buried')
     else crashCell(this.#tree, cell, envelope, { code: 'E_CASCADE', message, path: envelope.to, event: envelope.event.type })
-  }
-
-  /** Marks effects as started that an earlier commit owes; they are performed once this commit has returned. */
-  #startOwed(): void {
-    const { effects, afterwards, now, run } = this.#tree
-    if (this.#tree.ended !== null) return
-    for (const row of effects.values()) {
-      const ready =
-        row.status === 'owed' ? (row.cause ?? 0) <= run.position : row.status === 'started' && row.nextAt !== null && row.nextAt <= now
-      if (ready && !this.#performer.isInFlight(row.id) && this.#performer.hasRoom(row, afterwards.perform)) startEffect(this.#tree, row)
-    }
   }
 
   #commit(): void {
@@ -276,30 +294,26 @@ export class LocalSession implements RunSession {
       }
       for (const row of perform) this.#performer.start(row)
     }
-    if (this.#tree.mail.size > 0 || this.#intake.length > 0 || this.#owesNow()) this.#schedule()
+    if (this.#tree.mail.size > 0 || this.#intake.length > 0 || owesNow(this.#tree, this.#performer)) this.#schedule()
     else this.#wakeLater()
   }
 
-  #owesNow(): boolean {
-    for (const row of this.#tree.effects.values()) if (row.status === 'owed' && this.#performer.hasRoom(row, [])) return true
-    return false
-  }
-
-  #runInline(action: () => void): void {
-    try {
-      action()
-    } catch (error) {
+  #runInline(action: () => unknown): void {
+    const failed = (error: unknown): void => {
       const { code, message } = errorData(error)
       this.#take({ apply: (tree) => void tree.fact('action.failed', null, null, { code, message }) })
+    }
+    try {
+      Promise.resolve(action()).catch(failed)
+    } catch (error) {
+      failed(error)
     }
   }
 
   /** One host timer, for whatever is due first. */
   #wakeLater(): void {
     this.#cancelWake()
-    let dueAt = this.#tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY
-    for (const row of this.#tree.effects.values()) if (row.nextAt !== null) dueAt = Math.min(dueAt, row.nextAt)
-    dueAt = Math.min(dueAt, this.#tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY)
+    const dueAt = nextDue(this.#tree, this.#performer)
     if (dueAt === Number.POSITIVE_INFINITY) return
     const delayMs = Math.min(Math.max(0, dueAt - this.#runClock.now()), HOST_TIMER_MS_MAX)
     this.#cancelWake = this.#clock.setTimer(delayMs, () => this.#schedule())
@@ -309,23 +323,36 @@ export class LocalSession implements RunSession {
     this.#over = true
     this.#cancelWake()
     await this.#performer.stop(2 * ABORT_GRACE_MS)
-    const result = resultOf(this.#tree.run, this.#store)
-    this.#owned.release()
-    this.#watchers.close()
-    this.#reject(new Defect('E_RUN_STOPPED', `run ${this.id} has ended: ${result.status}`), this.#intake.splice(0))
-    this.#done.resolve(result)
+    const { status } = this.#tree.run
+    try {
+      this.#done.resolve(resultOf(this.#tree.run, this.#store))
+    } catch (error) {
+      this.#done.reject(error)
+    }
+    this.#close(new Defect('E_RUN_STOPPED', `run ${this.id} has ended: ${status}`), this.#intake.splice(0))
+  }
+
+  /** Whatever happens on the way, the run is given free. */
+  #close(reason: unknown, intakes: readonly Intake[]): void {
+    this.#reject(reason, intakes)
+    try {
+      this.#owned.release()
+    } finally {
+      this.#watchers.close()
+    }
   }
 
   /** The store or the lease is lost, or the engine is wrong: nothing in memory is believed any more. */
   #fail(error: unknown, taken: readonly Intake[]): void {
     this.#over = true
+    this.#failed = true
     this.#cancelWake()
     this.#reject(error, [...taken, ...this.#intake.splice(0)])
-    void this.#performer.stop(2 * ABORT_GRACE_MS).then(() => {
-      this.#owned.release()
-      this.#watchers.close()
-      this.#done.reject(error)
-    })
+    void this.#performer
+      .stop(2 * ABORT_GRACE_MS)
+      .then(() => this.#close(error, []))
+      .finally(() => this.#done.reject(error))
+      .catch(() => {})
   }
 
   #reject(error: unknown, intakes: readonly Intake[]): void {

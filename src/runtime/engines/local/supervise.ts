@@ -90,7 +90,7 @@ function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.
   const cell = tree.cells.get(addressOf(turn, restart.id))
   const snapshot = cell === undefined ? null : tree.snapshotOf(cell)
   const crashed = (cell?.row.exit as { kind?: string } | null | undefined)?.kind === 'error'
-  const fromCheckpoint = restart.from === 'checkpoint' && cell !== undefined && snapshot?.status === 'active' && crashed
+  const fromCheckpoint = restart.from === 'checkpoint' && cell !== undefined && snapshot?.status === 'active' && crashed && canGoOn(cell)
   const from = fromCheckpoint ? 'checkpoint' : 'initial'
   const facts = { reason: restart.reason as unknown as Json, from, count: restart.count }
   if (!fromCheckpoint) {
@@ -118,6 +118,15 @@ function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.
   tree.mail.release(next.row.address)
 }
 
+/**
+ * Without the event that crashed it, can an actor go on where it stood? Not where it waits for that very event: a timer that has fired, an effect that has
+ * failed, an answer. Nothing would ever wake it, so its restart is from the beginning.
+ */
+function canGoOn(cell: Cell): boolean {
+  const { poison } = cell.row.exit as unknown as Poisoned
+  return poison.kind === 'mail' || poison.event.startsWith('xstate.done.actor.')
+}
+
 /** What a crash leaves in the row of the life that ended. */
 type Poisoned = Extract<ExitReason, { kind: 'error' }> & {
   readonly poison: {
@@ -130,7 +139,7 @@ type Poisoned = Extract<ExitReason, { kind: 'error' }> & {
 
 /**
  * The event that crashed the actor is not delivered again, and somebody may be waiting for what it would have led to. Who asked is told that nobody will
- * answer. An actor that waits for a child or an effect hears that its outcome could not be used; only when that crashes it too is it left waiting.
+ * answer. An actor that waits for a child or an effect hears that its outcome could not be used.
  */
 function answerForPoison(turn: Turn, next: Cell, { poison, ...reason }: Poisoned): void {
   const { tree, pos } = turn

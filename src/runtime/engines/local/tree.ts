@@ -30,7 +30,7 @@ export interface Afterwards {
   /** Effects to abort: they are cancelled. */
   readonly abort: string[]
   /** Inline actions, answers to callers outside. */
-  readonly run: (() => void)[]
+  readonly run: (() => unknown)[]
 }
 
 export class Tree {
@@ -50,6 +50,8 @@ export class Tree {
   ended: ExitReason | null = null
   /** Tokens of settled effects, failed ones included. */
   spentTokens = 0
+  /** Reserved tokens of effects that are cancelled and still at work: they may yet be spent. */
+  readonly lingering = new Map<string, number>()
   now = 0
   wall = 0
   draft: Draft
@@ -65,6 +67,7 @@ export class Tree {
     this.counters = { ...image.run.counters }
     this.draft = new Draft(image.run.position, image.run.hash)
     for (const row of image.cells) this.adopt({ row, snapshot: row.status === 'starting' ? null : undefined })
+    for (const row of image.cells) if (row.parent === null && row.status === 'ended') this.ended = row.exit as unknown as ExitReason
     for (const envelope of image.envelopes) this.mail.add(envelope)
     for (const timer of image.timers) this.timers.set(timer)
     for (const effect of image.effects) this.effects.set(effect.id, effect)
@@ -107,6 +110,14 @@ export class Tree {
     const { address, incarnation } = cell.row
     cell.snapshot = snapshot
     this.draft.snapshots.set(`${address}#${incarnation}`, { address, incarnation, snapshot, born: this.draft.position })
+  }
+
+  /** Frees the system ids that a cell's children hold. One that somebody else has taken by now stays his. */
+  freeSystemIds(row: CellRow): void {
+    for (const [systemId, held] of Object.entries(row.systemIds)) {
+      const now = this.systemIds[systemId]
+      if (now?.address === held.address && now.incarnation === held.incarnation) delete this.systemIds[systemId]
+    }
   }
 
   /** The address has ended for good. */
@@ -159,6 +170,7 @@ export class Tree {
   }
 
   setTimer(row: Omit<TimerRow, 'timer'>): TimerRow {
+    if (!Number.isFinite(row.dueAt)) throw new Defect('E_DELAY_INVALID', `a timer of ${row.owner} has no finite deadline`)
     const timer: TimerRow = { ...row, timer: ++this.counters.timers }
     this.timers.set(timer)
     this.draft.timerSet(timer)

@@ -2,7 +2,8 @@
 import type { Json } from '../../../json.ts'
 import type { Address } from '../../../protocol.ts'
 import type { EncodedSnapshot } from '../../cell.ts'
-import type { CellView } from '../../engine.ts'
+import type { CellView, RunSession } from '../../engine.ts'
+import { plainSnapshot } from '../../snapshot.ts'
 import type { CellRow, EffectRow, Store } from '../../store.ts'
 import type { Tree } from './tree.ts'
 
@@ -32,6 +33,13 @@ export function storedTreeView(store: Store, run: string): CellView {
     },
     image.run.tree,
   )
+}
+
+/** An actor's snapshot as the store has it. */
+export function storedSnapshot(store: Store, run: string, address: Address): ReturnType<RunSession['snapshot']> {
+  const row = store.image(run).cells.find((cell) => cell.address === address)
+  const snapshot = row === undefined || row.status === 'starting' ? null : store.snapshot(run, address, row.incarnation)
+  return row === undefined || snapshot === null ? null : { ...plainSnapshot(snapshot), incarnation: row.incarnation }
 }
 
 interface Source {

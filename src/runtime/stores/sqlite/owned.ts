@@ -3,7 +3,7 @@
  */
 import type { Database } from 'better-sqlite3'
 import { Defect } from '../../../errors.ts'
-import type { Commit, Owned } from '../../store.ts'
+import type { Commit, Owned, RunRow } from '../../store.ts'
 import type { CommitWriter } from './commit.ts'
 import type { Transactions } from './transaction.ts'
 
@@ -11,6 +11,8 @@ interface OwnedOptions {
   readonly db: Database
   readonly tx: Transactions
   readonly write: CommitWriter
+  /** Who owns the run by now, as its row tells. */
+  readonly ownerNow: () => RunRow['owner']
   readonly run: string
   readonly key: number
   readonly epoch: number
@@ -18,17 +20,18 @@ interface OwnedOptions {
   readonly onRelease: () => void
 }
 
-export function ownedRun({ db, tx, write, run, key, epoch, onRelease }: OwnedOptions): Owned {
+export function ownedRun({ db, tx, write, ownerNow, run, key, epoch, onRelease }: OwnedOptions): Owned {
   const head = db.prepare<[number], { epoch: number; position: number }>('SELECT epoch, position FROM head WHERE run = ?')
   let released = false
 
   function lost(expectedPosition: number | null): Defect {
     const found = head.get(key)!
+    const owner = found.epoch === epoch ? null : ownerNow()
     const why =
       found.epoch === epoch
         ? `its journal ends at ${found.position} and not at ${expectedPosition}`
         : `epoch ${found.epoch} owns it now, this is epoch ${epoch}`
-    return new Defect('E_LEASE_LOST', `run ${run}: ${why}`, { run, epoch, ownerEpoch: found.epoch, position: found.position })
+    return new Defect('E_LEASE_LOST', `run ${run}: ${why}`, { run, epoch, ownerEpoch: found.epoch, position: found.position, owner })
   }
   function mine(): void {
     tx.check()

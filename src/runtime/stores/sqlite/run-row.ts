@@ -41,8 +41,10 @@ export interface RunRows {
   get(run: string): RunRow | null
   list(filter: RunFilter): readonly RunRow[]
   change(key: number, changes: NonNullable<Commit['run_']>): void
-  /** Adds one to the epoch, records the owner, and gives the new epoch. */
-  raiseEpoch(key: number, owner: NonNullable<RunRow['owner']>): number
+  /** Number of the lock file that the owner of the current epoch holds, or held. */
+  seat(key: number): number
+  /** Adds one to the epoch, records the owner and its seat, and gives the new epoch. */
+  raiseEpoch(key: number, owner: NonNullable<RunRow['owner']>, seat: number): number
 }
 
 /** Run ids name lock files too, so they keep to characters that are safe in a file name. */
@@ -57,7 +59,9 @@ export function runRows(db: Database): RunRows {
   const insertRun =
     db.prepare(`INSERT INTO run (run, name, project, status, reason, tree, input, limits, meta, output, created_at, ended_at, owner)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-  const insertHead = db.prepare('INSERT INTO head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const insertHead = db.prepare(
+    'INSERT INTO head (run, epoch, position, hash, run_ms, wall_ms, seq, effects, timers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  )
   const key = db.prepare<[string], number>('SELECT k FROM run WHERE run = ?').pluck()
   const get = db.prepare<[string], Columns>(`${SELECT} WHERE run.run = ?`)
   const list = db.prepare<[{ project: string | null; status: string | null; limit: number }], Columns>(`${SELECT}
@@ -66,7 +70,8 @@ export function runRows(db: Database): RunRows {
   const change =
     db.prepare(`UPDATE run SET status = coalesce(@status, status), limits = coalesce(@limits, limits), output = coalesce(@output, output),
     reason = iif(@hasReason, @reason, reason), ended_at = iif(@hasEndedAt, @endedAt, ended_at), owner = iif(@hasOwner, @owner, owner) WHERE k = @key`)
-  const raise = db.prepare<[number], number>('UPDATE head SET epoch = epoch + 1 WHERE run = ? RETURNING epoch').pluck()
+  const seat = db.prepare<[number], number>('SELECT seat FROM head WHERE run = ?').pluck()
+  const raise = db.prepare<[number, number], number>('UPDATE head SET epoch = epoch + 1, seat = ? WHERE run = ? RETURNING epoch').pluck()
 
   function insert(row: RunRow): number {
     if (!RUN_ID.test(row.run))
@@ -123,9 +128,10 @@ export function runRows(db: Database): RunRows {
       return list.all(filter).map(decode)
     },
     change: applyChanges,
-    raiseEpoch(k, owner) {
+    seat: (k) => seat.get(k)!,
+    raiseEpoch(k, owner, taken) {
       applyChanges(k, { owner })
-      return raise.get(k)!
+      return raise.get(taken, k)!
     },
   }
 }

@@ -71,8 +71,11 @@ CREATE TABLE request (
 CREATE INDEX request_open ON request (run, request) WHERE died IS NULL;
 `
 
+/** Which of a run's lock files the owner of the current epoch holds: see ownership.ts. */
+const V2 = 'ALTER TABLE head ADD COLUMN seat INTEGER NOT NULL DEFAULT 0'
+
 /** Step n makes version n + 1. Only ever appended to: a file of any older version goes through the rest, in order. */
-export const MIGRATIONS: readonly string[] = [V1]
+export const MIGRATIONS: readonly string[] = [V1, V2]
 
 /**
  * Brings a file to the last version, each step in its own transaction: after a crash it is at one version or the next, never between.

@@ -1,0 +1,30 @@
+/** Which effects start in this turn, whether some could start at once in the next, and when something is due at all. */
+import { startEffect } from './effects.ts'
+import type { Performer } from './performer.ts'
+import type { Tree } from './tree.ts'
+
+/** Marks effects as started that an earlier commit owes; they are performed once the commit of this turn has returned. */
+export function startOwed(tree: Tree, performer: Performer): void {
+  const { afterwards, now, run } = tree
+  for (const row of tree.effects.values()) {
+    if (tree.ended !== null && row.answer) continue // Of a tree that has ended only its named actions are still owed.
+    const isOwed = row.status === 'owed' && (row.cause ?? 0) <= run.position
+    const isNext = row.status === 'started' && row.nextAt !== null && row.nextAt <= now
+    if ((isOwed || isNext) && !performer.isInFlight(row) && performer.hasRoom(row, afterwards.perform)) startEffect(tree, row)
+  }
+}
+
+export function owesNow(tree: Tree, performer: Performer): boolean {
+  for (const row of tree.effects.values()) if (row.status === 'owed' && performer.hasRoom(row, [])) return true
+  return false
+}
+
+/** Run clock of whatever is due first: a timer, a next attempt, the deadline of the run. Infinity where nothing is. */
+export function nextDue(tree: Tree, performer: Performer): number {
+  const deadlineAt = tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY
+  let dueAt = Math.min(deadlineAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
+  for (const row of tree.effects.values()) {
+    if (row.nextAt !== null && performer.hasRoom(row, [])) dueAt = Math.min(dueAt, row.nextAt)
+  }
+  return dueAt
+}

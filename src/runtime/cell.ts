@@ -58,7 +58,7 @@ export interface Envelope {
   readonly incarnation: Incarnation | null
   readonly from: Address | null
   readonly event: EventData
-  /** Where it stands in the order of delivery: see order.ts. Given at its sending and never changed. */
+  /** Where it stands in the order of delivery, given when it is posted: see order.ts. */
   readonly order: string
   /** Addresses of the frames in `order`, outermost first: who is waiting for whom. */
   readonly frames: readonly Address[]

@@ -120,7 +120,7 @@ test('leaving the state cancels: on record first, then aborted; what comes late 
   await session.send('/top/one', { type: 'leave' })
   late.resolve(1)
   await clock.settled()
-  expect(seen).toEqual(['owed', 'started', 'cancelled', 'aborted'])
+  expect(seen).toEqual(['owed', 'started', 'cancelled', 'aborted', 'cancelled'])
   expect(session.snapshot('/top/one')).toEqual(expect.objectContaining({ value: 'idle', context: { result: null } }))
   expect(factsOf(store, session.id, 'message.dropped').map(({ data }) => [data['event'], data['reason'], data['usage']])).toEqual([
     ['outcome of e1', 'stale', { inputTokens: 10, outputTokens: 5, costUsd: null }],

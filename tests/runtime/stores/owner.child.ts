@@ -1,6 +1,6 @@
 /**
  * A process that owns a run: `owner.child.ts <command> <store> <run>`. It says one JSON object a line, and obeys lines of standard input.
- *   own      ready, then at `go`: tries to own the run; at `commit`: one commit; at `release`: lets go
+ *   own      ready, then at `go`: tries to own the run; at `take`: takes it over; at `commit`: one commit; at `release`: lets go
  *   write    owns, then commits without end, saying each position once it is acknowledged
  *   strain   owns, then commits until it fails; at `again`: once more
  */
@@ -24,8 +24,8 @@ function attempt(work: () => object): void {
     say({ failed: code, name, message, ...options, cause: undefined })
   }
 }
-function own(): object {
-  owned = store.own(run, { pid: process.pid, host: 'child-host', startedAt: 1 })
+function own(options: { takeOver?: boolean } = {}): object {
+  owned = store.own(run, { pid: process.pid, host: 'child-host', startedAt: 1 }, options)
   return { epoch: owned.epoch }
 }
 /** Each commit holds two entries, a kilobyte of payload, and an entry of a thread: three tables that must agree afterwards. */
@@ -59,12 +59,19 @@ function release(): object {
   return { released: true }
 }
 
-const orders: Readonly<Record<string, () => object>> = { go: own, commit, release, again: commit, strain }
+const orders: Readonly<Record<string, () => object>> = {
+  go: () => own(),
+  take: () => own({ takeOver: true }),
+  commit,
+  release,
+  again: commit,
+  strain,
+}
 
 if (command === 'write') {
-  attempt(own)
+  attempt(() => own())
   for (;;) attempt(commit)
 }
-if (command === 'strain') attempt(own)
+if (command === 'strain') attempt(() => own())
 say({ ready: process.pid })
 for await (const line of createInterface({ input: process.stdin })) attempt(orders[line]!)

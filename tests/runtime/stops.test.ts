@@ -3,8 +3,11 @@ import { expect, test } from 'vitest'
 import { type AnyStateMachine, assign, setup } from 'xstate'
 import { z } from 'zod'
 import { effect, Failure, type Verdict } from '../../src/effect.ts'
+import type { RunSession } from '../../src/runtime/engine.ts'
 import { codeOf, factsOf, only, openLife, temporaryFolder, VirtualClock, waitUntil } from '../harness.ts'
 import { type Call, type Handler, hang, worker } from './worker.ts'
+
+const resultOf = (session: RunSession): unknown => (session.snapshot('/top/one')!.context as { result: unknown }).result
 
 test('stop: an effect that ends well within the grace has its outcome on record, and is not done again', async () => {
   const folder = temporaryFolder()
@@ -23,7 +26,7 @@ test('stop: an effect that ends well within the grace has its outcome on record,
   expect((await session.stop()).usage.inputTokens).toBe(7)
   expect(store.effects(session.id).map(({ status, output }) => [status, output])).toEqual([['succeeded', 42]])
   const again = await troupe.resume(session.id)
-  await waitUntil('it knows', () => (again.snapshot('/top/one')?.context as { result: unknown }).result === 42)
+  await waitUntil('it knows', () => resultOf(again) === 42)
   expect(again.recovery?.effects).toEqual([])
   await again.stop()
 })
@@ -62,7 +65,7 @@ test('what a cancelled effect has used is still used after a resume', async () =
   await session.stop()
   const again = await troupe.resume(session.id)
   await again.send('/top/one', { type: 'go' })
-  await waitUntil('the next is refused', () => (again.snapshot('/top/one')?.context as { result: unknown }).result === 'E_LIMIT_TOKENS')
+  await waitUntil('the next is refused', () => resultOf(again) === 'E_LIMIT_TOKENS')
   expect((await again.stop()).usage.inputTokens).toBe(60)
 })
 
@@ -100,7 +103,7 @@ test('in doubt is no dead end: a probe that failed once is asked again at the ne
   const doubtful = await second.troupe.resume(session.id)
   expect((await doubtful.done()).status).toBe('suspended')
   const sure = await second.troupe.resume(session.id)
-  await waitUntil('it knows', () => (sure.snapshot('/top/one')?.context as { result: unknown }).result === 9)
+  await waitUntil('it knows', () => resultOf(sure) === 9)
   await sure.stop()
 })
 
@@ -186,7 +189,7 @@ test.each([
   const { troupe } = openLife(temporaryFolder(), { machines, effects: { work: { perform } } })
   const session = await troupe.start(only('worker'))
   await session.send('/top/one', { type: 'go' })
-  await waitUntil('it is done', () => (session.snapshot('/top/one')?.context as { result: unknown }).result === 4)
+  await waitUntil('it is done', () => resultOf(session) === 4)
   expect((await session.stop()).usage).toEqual(expect.objectContaining({ inputTokens: 0, outputTokens: 0 }))
 })
 
@@ -200,7 +203,7 @@ test('details of a failure that cannot be stored are left out, the failure is no
   const { troupe } = openLife(temporaryFolder(), { machines, effects: { work: { perform } } })
   const session = await troupe.start(only('worker'))
   await session.send('/top/one', { type: 'go' })
-  await waitUntil('it is told', () => (session.snapshot('/top/one')?.context as { result: unknown }).result === 'E_ODD')
+  await waitUntil('it is told', () => resultOf(session) === 'E_ODD')
   await session.stop()
 })
 

@@ -75,6 +75,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_RUN_AMBIGUOUS: { exit: 9 },
   E_TARGET_NOT_FOUND: { exit: 9 },
   E_RUN_OWNED: { exit: 10, retryable: true, fix: (run) => `troupe logs ${run} -f` },
+  E_LEASE_LOST: { exit: 10 },
   E_STORE_BUSY: { exit: 10, retryable: true },
   E_STORE_DAMAGED: { exit: 10 },
   E_STORE_TAIL_LOST: { exit: 10 },

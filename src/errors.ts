@@ -60,7 +60,10 @@ export class UserError extends Error {
   }
 }
 
-/** Anything thrown, as data. Strings, numbers and objects can be thrown too, and objects that defend themselves: this never throws. */
+/**
+ * Anything thrown, as plain JSON. Strings, numbers and objects can be thrown too, and objects that defend themselves: this never throws.
+ * Details of a {@link Defect} that JSON cannot hold (a cycle, a BigInt) are left out.
+ */
 export function errorData(thrown: unknown, extra: Partial<ErrorData> = {}): ErrorData {
   try {
     return { ...describe(thrown), ...extra }
@@ -70,13 +73,32 @@ export function errorData(thrown: unknown, extra: Partial<ErrorData> = {}): Erro
 }
 
 function describe(thrown: unknown): ErrorData {
-  if (thrown instanceof Defect) return { code: thrown.code, message: thrown.message, name: thrown.name, ...thrown.details }
+  if (thrown instanceof Defect)
+    return { ...plainDetails(thrown.details), code: String(thrown.code), message: String(thrown.message), name: thrown.name }
   if (thrown instanceof Error) {
     const code = (thrown as { code?: unknown }).code
     return { code: typeof code === 'string' ? code : 'E_DEFECT', message: String(thrown.message), name: String(thrown.name) }
   }
   const text = typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? String(thrown))
-  return isErrorData(thrown) ? JSON.parse(text) : { code: 'E_DEFECT', message: text }
+  const data: unknown = isErrorData(thrown) ? JSON.parse(text) : undefined
+  return isErrorData(data) ? data : { code: 'E_DEFECT', message: text }
+}
+
+function plainDetails(details: JsonObject): JsonObject {
+  const plain: Record<string, Json> = {}
+  for (const [key, value] of Object.entries(details ?? {})) {
+    const text = jsonText(value)
+    if (text !== undefined) plain[key] = JSON.parse(text)
+  }
+  return plain
+}
+
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined // An error that is told without one of its details is better than none.
+  }
 }
 
 function isErrorData(value: unknown): value is ErrorData {

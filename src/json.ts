@@ -1,6 +1,6 @@
 /**
  * What may be stored: plain JSON values, and nothing that JSON would change without a word.
- * `NaN`, `-0`, `undefined` inside arrays, Map, Date, class instances, functions, cycles are refused with the path at which they were found,
+ * `NaN`, `-0`, `undefined` and holes inside arrays, arrays with properties, Map, Date, class instances, functions, cycles are refused with the path at which they were found,
  * because a value that comes back different after a crash is worse than one that is refused. `undefined` object members are dropped, as JSON does.
  */
 import { Defect } from './errors.ts'
@@ -13,8 +13,8 @@ export const REF_KEY = '@troupe.ref'
 
 /**
  * Checks that a value survives a round trip through JSON unchanged.
- * Objects with a `toJSON` that is marked by {@link isRef} (actor stubs) pass.
  * @param where  what is being checked, for the message: `context`, `event`, `input`.
+ * @param isRef  what passes without a look: actor stubs, whose `toJSON` gives their stored form, and what was checked before and cannot have changed.
  * @throws {Defect} `E_NOT_JSON` naming the path of the first value that would change.
  */
 export function assertJson(value: unknown, where: string, isRef: (value: object) => boolean = () => false): asserts value is Json {
@@ -41,6 +41,8 @@ function walk(value: unknown, path: string, isRef: (value: object) => boolean, a
   if (above.has(value)) throw notJson(path, 'a cycle', 'store an id instead of the object')
   above.add(value)
   if (Array.isArray(value)) {
+    if (Object.keys(value).length !== value.length)
+      throw notJson(path, 'an array with holes or with properties of its own', 'JSON keeps only its elements')
     for (let index = 0; index < value.length; index++) walk(value[index], `${path}[${index}]`, isRef, above)
   } else {
     const prototype: unknown = Object.getPrototypeOf(value)

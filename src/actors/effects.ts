@@ -66,9 +66,9 @@ export function teamEffects({ provider, root }: TeamEffectsOptions) {
     'file.write': writing,
     'gate.run': handler<{ workspace: WorkspaceData; tree: string; checks: Check[] }, GateOutcome>(async (call) => {
       const { workspace, tree, checks } = call.input
-      const { run, id: effect, signal, progress } = call
+      const { run, id: effect, attempt, signal, progress } = call
       const onOutput = (text: string): void => progress({ text })
-      const result = await runGate({ workspace: workspace as Workspace, tree, checks, root, run, effect, signal, onOutput })
+      const result = await runGate({ workspace: workspace as Workspace, tree, checks, root, run, effect, attempt, signal, onOutput })
       return { ...result, checks: result.checks.map((check) => ({ ...check })) }
     }),
     'change.promote': promoting,

@@ -1,10 +1,11 @@
 /**
  * Gates: commands that must pass on exactly the staged files before these are promoted.
  *
- *   staged --copy--> <root>/<run>/gate-<effect>/ --hash = tree?--> check 1, check 2, ... --> evidence for this tree; the checkout is removed
+ *   staged --copy--> <root>/<run>/gate-<effect>-<attempt>/ --hash = tree?--> check 1, check 2, ... --> evidence for this tree; the checkout is removed
  *
  * The hash is taken from the checkout, after the copy: what is checked is what was hashed, whatever happens to the staged files meanwhile. Safe to
- * repeat: a checkout that a crash left is removed first.
+ * repeat: what earlier attempts left is removed first. An attempt that ends late, in a process that was stopped and lost the run, removes its own
+ * checkout and not the one of its successor.
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -36,6 +37,8 @@ export interface GateOptions {
   readonly root: string
   readonly run: string
   readonly effect: string
+  /** From 1, as the effect's. */
+  readonly attempt: number
   readonly signal?: AbortSignal | undefined
   readonly onOutput?: ((text: string) => void) | undefined
   /** Names that checks see of our environment beside the usual ones. */
@@ -68,9 +71,10 @@ export interface GateResult {
  * @throws {Failure} `E_GATE_FAILED` when the staged files are not this tree any more (`data.found`): no check has run; `E_INTERRUPTED` on abort.
  */
 export async function runGate(options: GateOptions): Promise<GateResult> {
-  const { workspace, tree, root, run, effect, signal } = options
-  const dir = join(resolve(root), run, `gate-${effect}`)
-  await rm(dir, { recursive: true, force: true })
+  const { workspace, tree, root, run, effect, attempt, signal } = options
+  const checkout = (of: number): string => join(resolve(root), run, `gate-${effect}-${of}`)
+  for (let of = 1; of <= attempt; of++) await rm(checkout(of), { recursive: true, force: true })
+  const dir = checkout(attempt)
   try {
     const paths = await stagedPaths(workspace, signal)
     await mkdir(dir, { recursive: true })

@@ -1,11 +1,13 @@
 /**
- * The port for running commands. A command gets a process group of its own, no stdin, an environment made from an allow-list, and two tags by which
- * every process that descends from it is found again: TROUPE_RUN and TROUPE_EFFECT. It is over when all of these processes are gone.
+ * The port for running commands. A command gets a process group of its own, no stdin, an environment made from an allow-list, and three tags by which
+ * every process that descends from it is found again: TROUPE_RUN, TROUPE_EFFECT and TROUPE_COMMAND. It is over when all of these processes are gone.
  */
 
 /** Environment names of the tags. Commands pass them on to their children; whoever reaps after a crash looks for them. */
 export const RUN_TAG = 'TROUPE_RUN'
 export const EFFECT_TAG = 'TROUPE_EFFECT'
+/** Unique. Whoever ends a command ends no later attempt of its effect, which may be another process's: it took the run over. */
+export const COMMAND_TAG = 'TROUPE_COMMAND'
 
 /** What a command sees of our environment. No other variable is inherited, so no key or token is. */
 export const ENV_ALLOWED: readonly string[] = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR']

@@ -58,8 +58,9 @@ export async function drive({ context, app, open, begin }: Drive): Promise<Repor
 async function follow(at: { context: Context; app: App; session: RunSession; short: string }): Promise<Report> {
   const { context, app, session, short } = at
   const view = showFrames(context, session, short)
-  const result = await session.done()
-  await Promise.race([view, wait(VIEW_LAG_MS, undefined, { ref: false })])
+  view.catch(() => {}) // Waited for below; until then a view that fails does not end the run.
+  // What happened comes before how it ended, also where this process has lost the run and the frames are another one's.
+  const result = await session.done().finally(() => Promise.race([view, wait(VIEW_LAG_MS, undefined, { ref: false })]))
   if (result.status === 'succeeded') await app.tidy(session.id)
   return reportOf(app, result, { short, recovery: session.recovery })
 }

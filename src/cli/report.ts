@@ -3,7 +3,7 @@
  * What nobody expected is a bug: a report is written that holds where it happened, and no prompt, no argument and no environment.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { arch, platform, release } from 'node:os'
+import { arch, hostname, platform, release } from 'node:os'
 import { join } from 'node:path'
 import { exitOf } from '../catalogue.ts'
 import type { Flags } from '../config.ts'
@@ -36,21 +36,25 @@ function sayProblem(problem: UserError, { io, flags }: Pick<Place, 'io' | 'flags
 
 function problemOf(thrown: unknown, place: Place): UserError {
   if (thrown instanceof UserError) return thrown
-  if (thrown instanceof Defect && thrown.code === 'E_LEASE_LOST') {
-    const fix = 'troupe ps --everywhere'
-    return new UserError('E_RUN_OWNED', 'another process has taken this run over; it stopped here', {
-      where: place.verb,
-      fix,
-      exit: exitOf('E_RUN_OWNED'),
-      retryable: true,
-    })
-  }
+  if (thrown instanceof Defect && thrown.code === 'E_LEASE_LOST' && thrown.details['owner'] !== undefined) return takenOver(thrown)
   const file = writeReport(thrown, place)
   return new UserError('E_INTERNAL', `a bug in troupe: ${headline(thrown)}`, {
     where: place.verb,
     fix: file === null ? 'report it with the line above' : `send ${file}, it holds no prompts and no keys`,
     exit: exitOf('E_INTERNAL'),
     cause: thrown,
+  })
+}
+
+/** The run goes on elsewhere: nothing is wrong with it, and nothing is left to do here. */
+function takenOver({ details }: Defect): UserError {
+  const { run, ownerEpoch, owner } = details as { run: string; ownerEpoch: number; owner: { pid: number; host: string } | null }
+  const who = owner === null ? '' : ` (pid ${owner.pid}, ${owner.host === hostname() ? 'this host' : owner.host})`
+  return new UserError('E_LEASE_LOST', `another process${who} took this run over at epoch ${ownerEpoch}; this one stopped`, {
+    where: `run ${run}`,
+    fix: `troupe logs ${run} -f`,
+    exit: exitOf('E_LEASE_LOST'),
+    details: { run, pid: owner?.pid ?? null, host: owner?.host ?? null, epoch: ownerEpoch },
   })
 }
 

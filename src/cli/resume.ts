@@ -22,7 +22,7 @@ export interface ResumeFlags {
 export async function resume(context: Context, name: string | undefined, flags: ResumeFlags): Promise<number> {
   const app = await context.app()
   const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'resume', resumable: true })
-  checkStanding(app.store, row, { takeOver: flags.takeOver === true, nowMs: context.now() })
+  checkStanding(app.store, row, context.now())
   const options: ResumeOptions = {
     ...(flags.takeOver === true ? { takeOver: true } : {}),
     ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
@@ -37,7 +37,10 @@ export function goOn(context: Context, app: App, before: RunRow, options: Resume
   return drive({
     context,
     app,
-    open: () => app.resume(before.run, options),
+    open: () =>
+      app
+        .resume(before.run, options)
+        .catch((error: unknown) => Promise.reject(shortened(error, before.run, shortOf(app.store, before.run)))),
     begin: ({ recovery }, short) => {
       if (recovery === null) return
       // Not part of the journal: what was found, for whoever reads the stream, before the run goes on.
@@ -48,21 +51,17 @@ export function goOn(context: Context, app: App, before: RunRow, options: Resume
   })
 }
 
-/** Says why a run cannot be continued before anything is touched. The store decides again, for those who come at the same time. */
-function checkStanding(store: Store, row: RunRow, { takeOver, nowMs }: { takeOver: boolean; nowMs: number }): void {
+/** A run that has ended is not touched. Whether one that has not is owned, the store alone can say. */
+function checkStanding(store: Store, row: RunRow, nowMs: number): void {
+  if (!['succeeded', 'failed', 'canceled'].includes(row.status)) return
   const short = shortOf(store, row.run)
-  const where = `run ${short}`
-  if (['succeeded', 'failed', 'canceled'].includes(row.status)) {
-    const message = `${row.status} ${ago(nowMs - (row.endedAt ?? row.clock.wallMs))}; there is nothing to continue`
-    throw new UserError('E_RUN_FINISHED', message, { where, fix: `troupe show ${short}`, exit: exitOf('E_RUN_FINISHED') })
-  }
-  if (takeOver || !store.isOwned(row.run)) return
-  const who = row.owner === null ? 'running' : `running on ${row.owner.host}, pid ${row.owner.pid}`
-  throw new UserError('E_RUN_OWNED', `${who}, epoch ${row.epoch}, last commit ${ago(nowMs - row.clock.wallMs)}`, {
-    where,
-    fix: `troupe logs ${short} -f   or, where that process is stuck: troupe resume ${short} --take-over`,
-    exit: exitOf('E_RUN_OWNED'),
-    retryable: true,
-    details: { run: row.run },
-  })
+  const message = `${row.status} ${ago(nowMs - (row.endedAt ?? row.clock.wallMs))}; there is nothing to continue`
+  throw new UserError('E_RUN_FINISHED', message, { where: `run ${short}`, fix: `troupe show ${short}`, exit: exitOf('E_RUN_FINISHED') })
+}
+
+/** The store knows runs by their whole id; people know them by a part of it. */
+function shortened(error: unknown, run: string, short: string): unknown {
+  if (!(error instanceof UserError)) return error
+  const { where, fix } = error.options
+  return new UserError(error.code, error.message, { ...error.options, where: where.replace(run, short), fix: fix.replaceAll(run, short) })
 }

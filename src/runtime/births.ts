@@ -84,7 +84,7 @@ function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, 
   }
   const incarnation = scope.nextId++
   const id = raw.id
-  const living = input.children.find((child) => child.id === id)
+  const living = input.children.find((child) => child.id === id && child.ended !== true)
   const taken =
     living !== undefined &&
     !scope.operations.some(
@@ -110,10 +110,11 @@ function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, 
 }
 
 function checkAllowance(input: StepInput, born: number): void {
-  if (input.children.length + born > XSTATE_CHILDREN_MAX) {
+  const living = input.children.reduce((count, child) => (child.ended === true ? count : count + 1), 0)
+  if (living + born > XSTATE_CHILDREN_MAX) {
     throw new Defect(
       'E_LIMIT_SPAWN',
-      `${input.address} has ${input.children.length} children and asks for ${born} more, ${XSTATE_CHILDREN_MAX} are allowed`,
+      `${input.address} has ${living} children and asks for ${born} more, ${XSTATE_CHILDREN_MAX} are allowed`,
       { hint: 'put a pool under a supervisor' },
     )
   }

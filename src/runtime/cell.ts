@@ -36,6 +36,8 @@ export interface ChildLink {
   readonly systemId?: string | undefined
   /** `onSnapshot`: the parent wants an event per snapshot. */
   readonly sync?: boolean | undefined
+  /** Its parent has taken the news of its end. XState keeps it among `children` (mail to it is dropped), but its id and its system id are free again. */
+  readonly ended?: true | undefined
 }
 
 export interface ActorRef {
@@ -110,6 +112,8 @@ export interface TimerSet {
   /** XState's id of the delayed event; what `cancel` names. */
   readonly id: string
   readonly to: Address
+  /** As of a {@link Send}: set for an own child of XState's kind, which alone may get it. */
+  readonly incarnation: Incarnation | null
   readonly event: EventData
   readonly delayMs: number
 }

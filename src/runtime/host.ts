@@ -10,7 +10,7 @@
  */
 import type { AnyStateMachine } from 'xstate'
 import { Defect } from '../errors.ts'
-import type { ActorRef, ChildLink } from './cell.ts'
+import type { ActorRef } from './cell.ts'
 import { Ref } from './ref.ts'
 
 /** An Actor that XState has built in this step. Never started; replaced by a {@link Ref} before anybody can keep it. */
@@ -68,7 +68,6 @@ export interface ScopeOptions {
 /** Collects the operations of one step. Make a new one per step; throw it away with everything in it when the step throws. */
 export class Scope {
   readonly operations: Operation[] = []
-  readonly systemIdsSet: { systemId: string; raw: RawActor }[] = []
   readonly systemIdsFreed: string[] = []
   /** Whether any transition was taken. */
   handled = false
@@ -82,6 +81,8 @@ export class Scope {
   readonly emit = (): void => {}
   readonly stopChild = (): void => {}
   readonly #taken: Readonly<Record<string, ActorRef>>
+  /** Who holds a system id after what this step has done to it: an actor that it built, or nobody. */
+  readonly #held = new Map<string, RawActor | null>()
   #op = 0
   /** XState overwrites and restores this field in every microstep: it must stay writable and must not use `this`. */
   actionExecutor: (action: Omit<Action, 'kind' | 'op'>) => void
@@ -100,21 +101,29 @@ export class Scope {
       _logger: () => {},
       _clock: undefined,
       get: (systemId: string) => this.#lookUp(systemId),
-      getAll: () => Object.fromEntries(Object.keys(this.#taken).map((systemId) => [systemId, this.#lookUp(systemId)])),
+      getAll: () => Object.fromEntries([...Object.keys(this.#taken), ...this.#held.keys()].map((id) => [id, this.#lookUp(id)])),
     }
     options.self.system = this.system
   }
 
-  /** Frees the system id of a child that is stopped, at once: a sibling may take it in the same step. */
-  free(link: ChildLink): void {
-    if (link.systemId !== undefined) this.systemIdsFreed.push(link.systemId)
+  get systemIdsSet(): readonly { readonly systemId: string; readonly raw: RawActor }[] {
+    return [...this.#held].flatMap(([systemId, raw]) => (raw === null ? [] : [{ systemId, raw }]))
+  }
+
+  /** Frees the system ids that a child holds when it is over, at once: a sibling may take them in the same step. Those that it has lost stay with others. */
+  free(child: unknown): void {
+    for (const [systemId, raw] of this.#held) if (raw === child) this.#held.set(systemId, null)
+    const { address, incarnation } = child as Partial<ActorRef>
+    for (const systemId of Object.keys(this.#taken)) {
+      const holder = this.#taken[systemId]
+      if (holder?.address !== address || holder?.incarnation !== incarnation || this.#held.has(systemId)) continue
+      this.#held.set(systemId, null)
+      this.systemIdsFreed.push(systemId)
+    }
   }
 
   #collect(action: Omit<Action, 'kind' | 'op'>): void {
-    if (action.type === 'xstate.stopChild') {
-      const child = action.params as { systemId?: string } | undefined
-      if (child?.systemId !== undefined) this.systemIdsFreed.push(child.systemId)
-    }
+    if (action.type === 'xstate.stopChild' && action.params !== undefined) this.free(action.params)
     this.operations.push({ kind: 'action', op: this.#op++, type: action.type, params: action.params, info: action.info, exec: action.exec })
   }
 
@@ -129,21 +138,20 @@ export class Scope {
   }
 
   #register(systemId: string, raw: RawActor): void {
-    const takenHere = this.systemIdsSet.some((entry) => entry.systemId === systemId)
-    const taken = systemId in this.#taken || takenHere
-    if (taken && !this.systemIdsFreed.includes(systemId)) {
+    const isTaken = this.#held.has(systemId) ? this.#held.get(systemId) !== null : Object.hasOwn(this.#taken, systemId)
+    if (isTaken) {
       throw new Defect('E_SYSTEM_ID_TAKEN', `an actor with the system id '${systemId}' exists already`, {
         hint: 'stop it first, or choose another systemId',
       })
     }
-    this.systemIdsSet.push({ systemId, raw })
+    this.#held.set(systemId, raw)
   }
 
   #lookUp(systemId: string): unknown {
-    const here = this.systemIdsSet.findLast((entry) => entry.systemId === systemId)
-    if (here) return here.raw
-    const taken = this.#taken[systemId]
-    return taken && !this.systemIdsFreed.includes(systemId) ? new Ref(taken.address, taken.incarnation, systemId) : undefined
+    const here = this.#held.get(systemId)
+    if (here !== undefined) return here ?? undefined
+    const taken = Object.hasOwn(this.#taken, systemId) ? this.#taken[systemId] : undefined
+    return taken === undefined ? undefined : new Ref(taken.address, taken.incarnation, systemId)
   }
 }
 

@@ -3,13 +3,14 @@
  * What leaves the step is checked to be plain JSON here, with references as stored data.
  */
 import { NO_RETRY } from '../effect.ts'
-import { Defect } from '../errors.ts'
+import { Defect, errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import { PAYLOAD_BYTES_MAX } from '../limits.ts'
-import { type AskParams, type Incarnation, RESERVED_ACTIONS, SUPERVISOR_MACHINE, type ThreadAppend } from '../protocol.ts'
+import { type Incarnation, RESERVED_ACTIONS, SUPERVISOR_MACHINE } from '../protocol.ts'
 import { type Births, missingActor, type StepCode } from './births.ts'
-import type { ActionTaken, ChildLink, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
+import type { ActionTaken, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import type { Action, Scope } from './host.ts'
+import { checkedAsk, checkedEvent, checkedShape, checkedThread } from './outgoing.ts'
 import { idOf, isRef, type Ref } from './ref.ts'
 import { withRefs } from './snapshot.ts'
 
@@ -60,13 +61,13 @@ export function collect(
         if (typeof params['delay'] === 'number') out.timersSet.push(timer(input, scope, born, operation, scope.self))
         break
       case 'xstate.cancel':
-        out.timersCleared.push({ op: operation.op, id: String(params['sendId']) })
+        cancel(operation.op, String(params['sendId']), out)
         break
       case 'xstate.emit':
-        out.emits.push(payload(params['event'], 'emitted event', born) as EventData)
+        out.emits.push(checkedShape(input, payload(params['event'], 'emitted event', born), 'emitted event'))
         break
       case 'xstate.log':
-        out.logs.push({ label: (params['label'] as string | undefined) ?? null, value: loggable(params['value']) })
+        out.logs.push({ label: params['label'] === undefined ? null : String(params['label']), value: loggable(params['value']) })
         break
       default:
         act(code, input, born, operation, out)
@@ -82,43 +83,56 @@ function send(
   action: Action,
   out: { sends: Send[]; timersSet: TimerSet[]; journal: { type: string; data: Json }[] },
 ): void {
-  const params = action.params as { to: unknown; event: EventData; delay?: unknown }
+  const params = action.params as { to: unknown; event: unknown; delay?: unknown }
   const to = isRef(params.to) ? params.to : born.refs.get(params.to)
   if (to === undefined) {
     if (born.dropped.has(params.to)) return // Its child was born and stopped in this very step.
-    throw new Defect('E_SEND_TO_NOBODY', `${input.address} sent ${params.event.type} to nobody`, { hint: 'check the id that sendTo names' })
+    const { type } = checkedShape(input, payload(params.event, 'event', born), 'event')
+    throw new Defect('E_SEND_TO_NOBODY', `${input.address} sent ${type} to nobody`, { hint: 'check the id that sendTo names' })
   }
   if (typeof params.delay === 'number') {
     out.timersSet.push(timer(input, scope, born, action, to))
     return
   }
-  const event = params.event.type === 'xstate.error' ? errorEvent(input, params.event) : payload(params.event, 'event', born)
-  out.sends.push({ op: action.op, to: to.address, incarnation: lifeOf(input, born, to), kind: 'mail', event: event as EventData })
+  const error = to.address === input.parent?.address ? errorEvent(input, params.event, born) : undefined
+  const event = error ?? checkedEvent(input, payload(params.event, 'event', born), 'event')
+  out.sends.push({ op: action.op, to: to.address, incarnation: lifeOf(input, to), kind: 'mail', event })
 }
 
-/** Mail is for whoever lives at an address, but for an own child: the next one under its id is somebody else. */
-function lifeOf(input: StepInput, born: Births, to: Ref): Incarnation | null {
-  const isOwn = (link: ChildLink): boolean => link.kind === 'cell' && link.address === to.address && link.incarnation === to.incarnation
-  return input.children.some(isOwn) || born.links.some(isOwn) ? to.incarnation : null
+/**
+ * Mail is for whoever lives at an address, but for an own child: the next one under its id is somebody else, also for a reference that was kept.
+ * What lives below a supervisor are lives of one address, and mail goes to the address.
+ */
+function lifeOf(input: StepInput, to: Ref): Incarnation | null {
+  const isBelow = to.address.startsWith(`${input.address}/`) && !to.address.includes('/', input.address.length + 1)
+  return isBelow && input.machine !== SUPERVISOR_MACHINE ? to.incarnation : null
 }
 
-function errorEvent(input: StepInput, event: EventData): Json {
+/** XState rewrites `xstate.error` on its way out, and so does this. Undefined: it is another event. */
+function errorEvent(input: StepInput, event: unknown, born: Births): EventData | undefined {
+  const { type, data = null } = (event ?? {}) as { type?: unknown; data?: unknown }
+  if (type !== 'xstate.error') return undefined
   const id = idOf(input.address)
-  return { type: `xstate.error.actor.${id}`, error: event['data'] ?? null, actorId: id }
+  const error = data instanceof Error ? errorData(data) : payload(data, 'error', born)
+  return { type: `xstate.error.actor.${id}`, error, actorId: id }
 }
 
 function timer(input: StepInput, scope: Scope, born: Births, action: Action, to: Ref): TimerSet {
-  const params = action.params as { event: EventData; id?: string; delay: number }
+  const params = action.params as { event: unknown; id?: unknown; delay: number }
+  const data = payload(params.event, 'delayed event', born)
+  const isAfter =
+    action.type === 'xstate.raise' && (data as EventData | null)?.type === params.id && /^xstate\.after\./.test(String(params.id))
+  const event = isAfter ? (data as EventData) : checkedEvent(input, data, 'delayed event')
   if (!Number.isFinite(params.delay))
-    throw new Defect('E_DELAY_INVALID', `${input.address} set a timer with delay ${params.delay}`, { event: params.event.type })
-  const id = params.id ?? `t:${scope.nextId++}`
-  return {
-    op: action.op,
-    id,
-    to: to.address,
-    event: payload(params.event, 'delayed event', born) as EventData,
-    delayMs: Math.max(0, params.delay),
-  }
+    throw new Defect('E_DELAY_INVALID', `${input.address} set a timer with delay ${params.delay}`, { event: event.type })
+  const id = params.id === undefined ? `t:${scope.nextId++}` : String(params.id)
+  return { op: action.op, id, to: to.address, incarnation: lifeOf(input, to), event, delayMs: Math.max(0, params.delay) }
+}
+
+/** What was set earlier in this very step is cancelled with the rest: a state that is only passed through leaves no timer. */
+function cancel(op: number, id: string, out: { timersSet: TimerSet[]; timersCleared: { op: number; id: string }[] }): void {
+  out.timersSet = out.timersSet.filter((timer) => timer.id !== id)
+  out.timersCleared.push({ op, id })
 }
 
 /** A custom action. Reserved names are the engine's; a named one becomes an effect row without an answer; an inline one runs once after the commit. */
@@ -131,10 +145,10 @@ function act(
 ): void {
   const params = action.params === undefined ? undefined : payload(action.params, `params of ${action.type}`, born)
   if (action.type === 'ask') {
-    const ask = params as unknown as AskParams
+    const ask = checkedAsk(input, params)
     out.sends.push({ op: action.op, to: ask.to, incarnation: null, kind: 'mail', event: ask.event, ask })
   } else if (action.type === 'thread.append') {
-    out.threadAppends.push(params as unknown as ThreadAppend)
+    out.threadAppends.push(checkedThread(input, params))
   } else if ((RESERVED_ACTIONS as readonly string[]).includes(action.type)) {
     if (input.machine !== SUPERVISOR_MACHINE)
       throw new Defect('E_ACTION_RESERVED', `${input.address} took ${action.type}, which only a supervisor may`, {

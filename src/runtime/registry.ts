@@ -11,7 +11,7 @@ import type { EventData, StepInput, StepResult } from './cell.ts'
 import type { Host } from './engine.ts'
 import { nodesOf, probe } from './host.ts'
 import { parseWithRefs } from './ref.ts'
-import { decode } from './snapshot.ts'
+import { decode, freeze } from './snapshot.ts'
 import { step } from './step.ts'
 import type { EffectRow } from './store.ts'
 
@@ -53,26 +53,39 @@ export function createRegistry(options: RegistryOptions): Host {
   const byName = new Map<string, Entry>()
   const byMachine = new Map<unknown, Entry>()
   const declarations = new Map<string, EffectDeclaration>()
-  for (const [name, machine] of Object.entries(options.machines)) register(name, machine)
+  // All names of the options first: a machine that stands there by name goes by that name when another one invokes it, too.
+  const top = Object.entries(options.machines)
+  const fresh = top.filter(([name, machine]) => add(name, machine))
+  for (const [name, machine] of fresh) addActors(name, machine)
 
-  function register(name: string, machine: AnyStateMachine): void {
-    if (byMachine.has(machine)) return
-    check(name, machine)
-    machine.options.maxIterations = Math.min(machine.options.maxIterations ?? MICROSTEPS_MAX, MICROSTEPS_MAX)
+  /** Returns whether the machine is new: it may have another name already. */
+  function add(name: string, machine: AnyStateMachine): boolean {
+    const isNew = !byMachine.has(machine)
+    if (isNew) check(name, machine)
     const entry: Entry = { name, machine, version: machine.version ?? '1' }
     byName.set(name, entry)
-    byMachine.set(machine, entry)
+    if (isNew) byMachine.set(machine, entry)
+    return isNew
+  }
+
+  function addActors(name: string, machine: AnyStateMachine): void {
     for (const [src, logic] of Object.entries(machine.implementations.actors)) {
       const declaration = effectOf(logic)
       if (declaration !== undefined) declarations.set(declaration.kind, declaration)
-      else if (isMachine(logic)) register(`${name}/${src}`, logic)
-      else
+      else if (!isMachine(logic))
         throw invalid(name, '(actors)', `'${src}' is neither a machine nor an effect(...)`, `declare it with effect(...), or as a machine`)
+      else if (add(`${name}/${src}`, logic)) addActors(`${name}/${src}`, logic)
     }
   }
 
+  /** Rows keep the name that a machine had at their time: `parent/kid` is found by its way, whatever else the machine is called by now. */
+  const find = (name: string): Entry | undefined => {
+    const machine = byName.has(name) ? undefined : machineBelow(options.machines, name)
+    if (machine !== undefined) byName.set(name, { name, machine, version: machine.version ?? '1' })
+    return byName.get(name)
+  }
   const entryOf = (name: string): Entry => {
-    const entry = byName.get(name)
+    const entry = find(name)
     if (entry === undefined)
       throw new Defect('E_MACHINE_UNKNOWN', `no machine '${name}' is registered; there are: ${[...byName.keys()].join(', ')}`, {
         hint: 'add it to createTroupe({ machines })',
@@ -100,6 +113,16 @@ export function createRegistry(options: RegistryOptions): Host {
     action: (name, action, call) => performAction(entryOf(name).machine, action, call),
     reap: options.reap ?? (async () => []),
   }
+}
+
+function machineBelow(actors: Readonly<Record<string, unknown>>, path: string): AnyStateMachine | undefined {
+  for (const [src, logic] of Object.entries(actors)) {
+    if (!isMachine(logic)) continue
+    if (path === src) return logic
+    const found = path.startsWith(`${src}/`) ? machineBelow(logic.implementations.actors, path.slice(src.length + 1)) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function declarationOf(declarations: ReadonlyMap<string, EffectDeclaration>, row: Pick<EffectRow, 'kind'>): EffectDeclaration {
@@ -145,6 +168,8 @@ function check(name: string, machine: AnyStateMachine): void {
     )
   }
   probe(machine)
+  machine.options.maxIterations = Math.min(machine.options.maxIterations ?? MICROSTEPS_MAX, MICROSTEPS_MAX)
+  freeze(machine.config.context) // All actors of the machine begin with this one object.
   for (const node of nodesOf(machine)) {
     for (const invoke of node.invoke) {
       if (invoke.src.startsWith('xstate.invoke.'))

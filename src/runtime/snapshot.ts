@@ -1,6 +1,7 @@
 /**
  * Snapshots to text and back. The text is `{"status","value","context","historyValue","output","error"}`; XState's own markers never appear in it.
  * A hot cell's decoded snapshot is kept beside its encoded one for as long as somebody holds that: restoring costs five times what a step does.
+ * Contexts are frozen, so what is kept says what is stored.
  */
 import { hash } from 'node:crypto'
 import type { AnyStateMachine } from 'xstate'
@@ -11,10 +12,27 @@ import { type LiveSnapshot, type RawActor, restore } from './host.ts'
 import { isRef, parseWithRefs, Ref } from './ref.ts'
 
 const decoded = new WeakMap<EncodedSnapshot, LiveSnapshot>()
+/** Parts of contexts that were checked to be JSON and are frozen: they are the same for good, so each is looked at once in its life. */
+const settled = new WeakSet<object>()
+
+/**
+ * Freezes plain data to its depth, so that a change in place throws in the step that tries it instead of parting memory from the store.
+ * @param done  what was frozen to its depth before; it is passed over, and what is new is added.
+ */
+export function freeze(value: unknown, done: WeakSet<object> = new WeakSet()): void {
+  if (typeof value !== 'object' || value === null || done.has(value)) return
+  const isArray = Array.isArray(value)
+  if (!isArray && Object.getPrototypeOf(value) !== Object.prototype && Object.getPrototypeOf(value) !== null) return
+  done.add(value)
+  Object.freeze(value)
+  if (isArray) for (const member of value) freeze(member, done)
+  else for (const key in value) freeze((value as Record<string, unknown>)[key], done)
+}
 
 /** @throws {Defect} `E_NOT_JSON` naming the place in the context or output that could not be stored. */
 export function encode(live: LiveSnapshot): EncodedSnapshot {
-  assertJson(live.context, 'context', isRef)
+  assertJson(live.context, 'context', (value) => isRef(value) || settled.has(value))
+  freeze(live.context, settled)
   if (live.output !== undefined) assertJson(live.output, 'output', isRef)
   const json = JSON.stringify({
     status: live.status,
@@ -36,6 +54,7 @@ export function decode(machine: AnyStateMachine, encoded: EncodedSnapshot, links
   const hot = decoded.get(encoded)
   if (hot !== undefined && hot.machine === machine) return hot
   const { context, ...stored } = parseWithRefs(encoded.json) as { status: string; value: unknown; context: unknown }
+  freeze(context, settled)
   const children: Record<string, Ref> = {}
   for (const link of links) children[link.id] = refOf(link)
   const live = restore(machine, stored, { context, children })

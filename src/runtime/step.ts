@@ -7,27 +7,30 @@
  */
 import { Defect, type ErrorData, errorData } from '../errors.ts'
 import type { Json } from '../json.ts'
-import { EXIT_KEY, type ExitReason } from '../protocol.ts'
+import { type ExitReason, isRefusedFromOutside, SUPERVISOR_MACHINE } from '../protocol.ts'
 import { type Births, births, missingActor, type StepCode } from './births.ts'
 import type { ChildLink, EventData, StepInput, StepResult } from './cell.ts'
 import { firstMacrostep, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
 import { collect } from './operations.ts'
+import { checkedExit } from './outgoing.ts'
 import { idOf, isRef, parseWithRefs, Ref } from './ref.ts'
 import { decode, encode, refOf, withRefs } from './snapshot.ts'
 
 /** @param code  what the registry knows of the machine. Called inside the step: a machine that is not registered is the crash of its actor alone. */
 export function step(code: () => StepCode, input: StepInput): StepResult {
   try {
-    return take(code(), input)
+    return take(code(), withEnded(input), endedBy(input))
   } catch (thrown) {
     return crashed(input, thrown)
   }
 }
 
-function take(code: StepCode, input: StepInput): StepResult {
+function take(code: StepCode, input: StepInput, ended: ChildLink | undefined): StepResult {
   const self = new Ref(input.address, input.incarnation, idOf(input.address))
   if (input.parent !== null) self._parent = new Ref(input.parent.address, input.parent.incarnation, idOf(input.parent.address))
   const scope = new Scope({ self, systemIds: input.systemIds, nextId: input.nextId })
+  if (ended !== undefined) scope.free(ended)
+  if (isForged(input)) return quiet(input, scope)
   const before = input.snapshot === null ? null : decode(code.machine, input.snapshot, input.children)
   const event = parseWithRefs(JSON.stringify(input.envelope.event)) as EventData
   const after =
@@ -42,7 +45,7 @@ function take(code: StepCode, input: StepInput): StepResult {
     ...collect(code, input, scope, born),
     snapshot: after === before ? 'unchanged' : encode(after),
     children,
-    exit: exitOf(after),
+    exit: exitOf(input, after),
     consumed: input.envelope.seq,
     handled: scope.handled,
     ...stops,
@@ -86,12 +89,32 @@ function quiet(input: StepInput, scope: Scope): StepResult {
     exit: null,
     consumed: input.envelope.seq,
     handled: scope.handled,
+    systemIdsFreed: scope.systemIdsFreed,
     nextId: scope.nextId,
   }
 }
 
+/** The child whose end the envelope reports. An event of that type that was only sent says nothing about a child. */
+function endedBy({ envelope, children }: StepInput): ChildLink | undefined {
+  const { child } = envelope
+  if (child === undefined || !/^xstate\.(?:done|error)\.actor\./.test(envelope.event.type)) return undefined
+  return children.find((link) => link.id === child.id && link.incarnation === child.incarnation && link.ended !== true)
+}
+
+/** With that child marked: its id can be taken again in this very step, and nobody has to stop it any more. */
+function withEnded(input: StepInput): StepInput {
+  const ended = endedBy(input)
+  if (ended === undefined) return input
+  return { ...input, children: input.children.map((link) => (link === ended ? { ...link, ended: true as const } : link)) }
+}
+
+/** A supervisor hears of its children from the engine. What else says so is mail, and moves nothing. */
+function isForged({ machine, envelope }: StepInput): boolean {
+  return machine === SUPERVISOR_MACHINE && envelope.kind === 'mail' && isRefusedFromOutside(envelope.event.type)
+}
+
 function crashed(input: StepInput, thrown: unknown): StepResult {
-  const error: ErrorData = errorData(thrown, {
+  const error: ErrorData = errorData(named(thrown), {
     path: input.address,
     state: input.snapshot === null ? '(starting)' : stateName(input.snapshot.value),
     event: input.envelope.event.type,
@@ -107,14 +130,23 @@ function crashed(input: StepInput, thrown: unknown): StepResult {
   }
 }
 
+const FROZEN = /Cannot (?:assign to read only|add|delete|define|redefine) property/
+
+/** Contexts are frozen; what the language says of a change in place does not say what to do. */
+function named(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || !FROZEN.test(thrown.message)) return thrown
+  return new Defect('E_CONTEXT_MUTATED', `frozen data was changed in place: ${thrown.message}`, {
+    hint: 'contexts are frozen: give new data to assign, as ({ list: [...context.list, item] })',
+  })
+}
+
 /** Why the cell ended in this step, or null. */
-function exitOf(after: LiveSnapshot): ExitReason | null {
+function exitOf(input: StepInput, after: LiveSnapshot): ExitReason | null {
   if (after.status === 'active') return null
   if (after.status === 'stopped') return { kind: 'shutdown', detail: 'ordered' }
-  const output = after.output as Json | undefined
-  if (typeof output === 'object' && output !== null && EXIT_KEY in output)
-    return (output as Record<string, unknown>)[EXIT_KEY] as ExitReason
-  return output === undefined ? { kind: 'normal' } : { kind: 'normal', output: JSON.parse(JSON.stringify(output)) }
+  if (after.output === undefined) return { kind: 'normal' }
+  const output: Json = JSON.parse(JSON.stringify(after.output))
+  return checkedExit(input, output) ?? { kind: 'normal', output }
 }
 
 /** Children that were stopped: cells by an envelope after the sends before it, effects by cancelling. What was born and stopped in one step never was. */
@@ -140,6 +172,7 @@ function stopped(
     }
     if (ids.has(link)) continue
     ids.add(link)
+    if (link.ended === true) continue
     if (link.kind === 'cell') cellsStopped.push({ op: operation.op, link })
     else effectsCancelled.push({ op: operation.op, id: link.id, incarnation: link.incarnation })
   }
@@ -149,15 +182,14 @@ function stopped(
 /** XState's `children` after the step, as links; the live snapshot gets references instead of actors. */
 function childrenAfter(input: StepInput, after: LiveSnapshot, born: Births, stops: { ids: Set<ChildLink> }): readonly ChildLink[] {
   if (born.links.length === 0 && stops.ids.size === 0) return input.children
+  const known = new Map(input.children.map((link) => [link.id, link]))
   const links: ChildLink[] = []
   const live: Record<string, unknown> = {}
   for (const key in after.children) {
     const child = after.children[key]
     if (child === undefined) throw missingActor(input, { id: key })
-    const link = isRef(child)
-      ? input.children.find((known) => known.id === key && known.incarnation === child.incarnation)
-      : born.ofRaw(child)
-    if (link === undefined || stops.ids.has(link)) continue
+    const link = isRef(child) ? known.get(key) : born.ofRaw(child)
+    if (link === undefined || stops.ids.has(link) || (isRef(child) && link.incarnation !== child.incarnation)) continue
     if (link.id !== key)
       throw new Defect('E_CHILD_WITHOUT_ID', `${input.address} used spawnChild('${link.src}') without an id`, {
         hint: 'give spawnChild an id',

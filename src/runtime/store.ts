@@ -74,6 +74,8 @@ export interface TimerRow {
   readonly incarnation: Incarnation
   readonly id: string
   readonly to: Address
+  /** The life that its event is for, where it is for one alone: an own child. */
+  readonly life: Incarnation | null
   readonly event: EventData
   /** Run clock, milliseconds. */
   readonly dueAt: number

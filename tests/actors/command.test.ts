@@ -50,7 +50,7 @@ test('only allowed variables and the tags are inherited; no key is', async () =>
   const { output } = await runCommand(options('env', { effect: 'e0', envAllow: ['WANTED'], env: { SET: '1', TROUPE_RUN: 'forged' } }))
   const names = output.split('\n').flatMap((line) => (line.includes('=') ? [line.slice(0, line.indexOf('='))] : []))
   const usual = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR', 'PWD', 'SHLVL', '_', 'OLDPWD']
-  expect(names.filter((name) => !usual.includes(name)).sort()).toEqual(['SET', 'TROUPE_EFFECT', 'TROUPE_RUN', 'WANTED'])
+  expect(names.filter((name) => !usual.includes(name)).sort()).toEqual(['SET', 'TROUPE_COMMAND', 'TROUPE_EFFECT', 'TROUPE_RUN', 'WANTED'])
   expect(output).toContain(`TROUPE_RUN=run-${process.pid}\n`)
   expect(output).not.toContain('sk-secret')
 })
@@ -140,12 +140,15 @@ test('an abort ends it and resolves only when all processes are gone; aborted be
   expect(existsSync(join(cwd, 'started'))).toBe(false)
 })
 
-test('commands of other effects are left alone', async () => {
+test.each([
+  ['of other effects', 'e-other'],
+  ['of another attempt of the same effect', 'e-same'],
+])('commands %s are left alone', async (_, effect) => {
   const stop = new AbortController()
   const { cwd } = options('')
-  const other = runCommand(options('echo $$ > pid; exec sleep 300', { cwd, signal: stop.signal })).catch((error: unknown) => error)
+  const other = runCommand(options('echo $$ > pid; exec sleep 300', { cwd, effect, signal: stop.signal })).catch((error: unknown) => error)
   await waitUntil('the other command runs', () => pidIn(join(cwd, 'pid')) > 0)
-  await runCommand(options('sleep 300 & true'))
+  await runCommand(options('sleep 300 & true', { effect: 'e-same' }))
   expect(lives(pidIn(join(cwd, 'pid')))).toBe(true)
   stop.abort()
   expect(await other).toMatchObject({ code: 'E_INTERRUPTED' })

@@ -21,7 +21,7 @@ async function prepared(tree: Tree, change: Tree = {}, mode: 'auto' | 'copy' = '
   const workspace = await openWorkspace({ source: repository(tree), root, run, mode })
   put(workspace.dir, change)
   const hash = treeHash(await stagedManifest(workspace))
-  const gate: Prepared['gate'] = (checks, more) => runGate({ workspace, tree: hash, checks, root, run, effect: 'e7', ...more })
+  const gate: Prepared['gate'] = (checks, more) => runGate({ workspace, tree: hash, checks, root, run, effect: 'e7', attempt: 2, ...more })
   return { root, workspace, tree: hash, gate }
 }
 
@@ -84,10 +84,32 @@ test('it refuses to speak for a tree that is not staged any more, and runs nothi
   expect(readdirSync(root)).toEqual([`gate-${process.pid}`])
 })
 
-test('what a crash left of an earlier checkout is not checked', async () => {
+test('what a crash left of an earlier checkout is not checked, and removed', async () => {
   const { gate, root } = await prepared({ a: 'a' })
-  put(root, { [`gate-${process.pid}/gate-e7/leftover`]: 'x' })
+  const work = `gate-${process.pid}`
+  put(root, { [`${work}/gate-e7-1/leftover`]: 'x', [`${work}/gate-e7-2/leftover`]: 'x' })
   expect(await gate([{ id: 'ls', run: 'ls' }])).toMatchObject({ passed: true, checks: [{ output: 'a\n' }] })
+  expect(readdirSync(join(root, work)).sort()).toEqual(['staged', 'workspace.json'])
+})
+
+test('an earlier attempt that ends late takes nothing of the later one with it', async () => {
+  const { gate, root } = await prepared({ a: 'a' })
+  const stop = new AbortController()
+  let output = ''
+  const onOutput = (text: string): void => {
+    output += text
+  }
+  const early = gate([{ id: 'slow', run: 'echo early; sleep 300' }], { attempt: 1, signal: stop.signal, onOutput })
+  await waitUntil('the first attempt runs', () => output.includes('early'))
+  const flag = join(root, 'flag')
+  const check = `echo late; while [ ! -e ${flag} ]; do sleep 0.02; done; cat a`
+  // The start of the second one removes the checkout of the first, as after a take-over, where the processes of the first were ended before.
+  const late = gate([{ id: 'slow', run: check }], { attempt: 2, onOutput })
+  await waitUntil('the second attempt runs', () => output.includes('late'))
+  stop.abort()
+  await expect(early).rejects.toMatchObject({ code: 'E_INTERRUPTED' })
+  put(root, { flag: '' })
+  expect(await late).toMatchObject({ passed: true, checks: [{ output: 'late\na' }] })
 })
 
 test('an abort ends the check and removes the checkout', async () => {

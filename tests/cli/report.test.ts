@@ -52,8 +52,24 @@ test('an error for the person is no bug: its own exit code, no report', () => {
   expect(() => readdirSync(reports)).toThrow('ENOENT')
 })
 
-test('a run that was taken over by another process is owned by it: exit 10, and the same command may succeed later', () => {
-  const { place, out } = desk({ jsonl: true })
-  expect(report(new Defect('E_LEASE_LOST', 'epoch 3 is later'), place)).toBe(10)
-  expect(JSON.parse(out[0]!)).toMatchObject({ schema: 'troupe.error/1', type: 'result', code: 'E_RUN_OWNED', exit: 10, retryable: true })
+test('a run that was taken over by another process is no bug: exit 10, by whom, and no report', () => {
+  const { place, out, err, reports } = desk()
+  const lost = new Defect('E_LEASE_LOST', 'epoch 3 is later', {
+    run: 'R',
+    epoch: 2,
+    ownerEpoch: 3,
+    owner: { pid: 7, host: 'far', startedAt: 1 },
+  })
+  expect([report(lost, place), report(lost, { ...place, flags: { json: false, jsonl: true } })]).toEqual([10, 10])
+  const message = 'another process (pid 7, far) took this run over at epoch 3; this one stopped'
+  expect(err).toEqual([`error[E_LEASE_LOST] run R  ${message}`, '  fix: troupe logs R -f'])
+  expect(JSON.parse(out[0]!)).toMatchObject({ type: 'result', code: 'E_LEASE_LOST', exit: 10, message, retryable: false })
+  expect(() => readdirSync(reports)).toThrow('ENOENT')
+})
+
+test('a journal that does not end where its owner left it is a bug, with a report', () => {
+  const { place, reports } = desk()
+  const message = 'run R: its journal ends at 7 and not at 5'
+  expect(report(new Defect('E_LEASE_LOST', message, { run: 'R', epoch: 2, ownerEpoch: 2, position: 7 }), place)).toBe(70)
+  expect(readdirSync(reports)).toHaveLength(1)
 })

@@ -1,12 +1,13 @@
 /** What cannot be durable is refused when it is registered, with the machine, the place, the rule and the fix; nothing is started. */
 import { expect, test } from 'vitest'
-import { type AnyStateMachine, createMachine, fromPromise, fromTransition, setup } from 'xstate'
+import { type AnyStateMachine, createMachine, fromPromise, fromTransition, setup, spawnChild } from 'xstate'
 import { z } from 'zod'
 import { createTroupe } from '../../src/actors/troupe.ts'
 import { effect } from '../../src/effect.ts'
 import { UserError } from '../../src/errors.ts'
 import { createRegistry } from '../../src/runtime/registry.ts'
-import { openLife, temporaryFolder } from '../harness.ts'
+import { openLife, temporaryFolder, waitUntil } from '../harness.ts'
+import { counter } from './counter.ts'
 
 const child = setup({}).createMachine({ id: 'child' })
 const lone = (config: object): AnyStateMachine => createMachine({ id: 'm', ...config } as never) as AnyStateMachine
@@ -100,4 +101,40 @@ test('the types of handlers come from the machines: a wrong name, input or outpu
 test('an effect under plain createActor says where it runs', () => {
   const work = effect({ kind: 'work.do', input: z.undefined(), output: z.null(), repeat: 'repeat' })
   expect(() => work.getInitialSnapshot({} as never, undefined)).toThrow(expect.objectContaining({ code: 'E_EFFECT_UNHOSTED' }))
+})
+
+const passer = setup({ actors: { kid: child } }).createMachine({ id: 'passer' })
+const asMachine = (machine: unknown): AnyStateMachine => machine as AnyStateMachine
+
+test('a machine that stands in the registry and in another machine is found by each of its names, in any order', () => {
+  const grand = asMachine(setup({ actors: { parent: passer } }).createMachine({ id: 'grand' }))
+  for (const names of [
+    ['grand', 'parent', 'kid', 'again'],
+    ['again', 'kid', 'parent', 'grand'],
+    ['kid', 'again', 'grand', 'parent'],
+    ['parent', 'kid', 'again', 'grand'],
+  ]) {
+    const all: Record<string, AnyStateMachine> = { grand, parent: asMachine(passer), kid: asMachine(child), again: asMachine(child) }
+    const host = createRegistry({ machines: Object.fromEntries(names.map((name) => [name, all[name]!])) })
+    const ways = ['grand', 'grand/parent', 'grand/parent/kid', 'parent', 'parent/kid', 'kid', 'again']
+    expect(ways.map((name) => host.machineVersion(name))).toEqual(ways.map(() => '1'))
+    for (const name of ['grand/kid', 'parent/constructor', 'kid/', 'grand/parent/kid/kid'])
+      expect(() => host.machineVersion(name)).toThrow(expect.objectContaining({ code: 'E_MACHINE_UNKNOWN' }))
+  }
+})
+
+test('a run goes on where its machines are registered otherwise than before', async () => {
+  const spawned = setup({ actors: { kid: counter } }).createMachine({ id: 'p', entry: spawnChild('kid', { id: 'k' }) })
+  const parent = asMachine(spawned)
+  const folder = temporaryFolder()
+  const first = openLife(folder, { machines: { parent } })
+  const session = await first.troupe.start({ id: 'top', children: [{ id: 'one', src: 'parent' }] })
+  await waitUntil('the child lives', () => session.snapshot('/top/one/k') !== null)
+  await session.send('/top/one/k', { type: 'add', n: 1 })
+  await first.kill(session)
+  const second = openLife(folder, { machines: { kid: asMachine(counter), parent } })
+  const again = await second.troupe.resume(session.id)
+  await again.send('/top/one/k', { type: 'add', n: 1 })
+  expect(again.snapshot('/top/one/k')?.context).toEqual({ n: 2 })
+  await again.stop()
 })

@@ -1,46 +1,13 @@
 /** A step is a pure function from plain data to plain data: twice the same input, twice the same result; and what throws has not happened. */
 import { assert, property } from 'fast-check'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { type AnyStateMachine, assign, emit, enqueueActions, raise, sendTo, setup, spawnChild } from 'xstate'
+import { assign, emit, enqueueActions, raise, sendTo, setup, spawnChild } from 'xstate'
 import { z } from 'zod'
 import { effect } from '../../src/effect.ts'
-import type { EventData, StepInput, StepResult } from '../../src/runtime/cell.ts'
-import type { Host } from '../../src/runtime/engine.ts'
-import { createRegistry } from '../../src/runtime/registry.ts'
+import type { StepResult } from '../../src/runtime/cell.ts'
+import { inputOf, registryOf, START } from './one-step.ts'
 import { machineOf, outside, plans } from './random-tree.ts'
 
-const START = 'troupe.start'
-
-function inputOf(event: EventData, before: StepResult | null = null): StepInput {
-  const isStart = event.type === START
-  return {
-    address: '/top/one',
-    incarnation: 1,
-    machine: 'm',
-    version: '1',
-    snapshot: before === null || before.snapshot === 'unchanged' ? null : before.snapshot,
-    children: before?.children ?? [],
-    parent: { address: '/top', incarnation: 1 },
-    systemIds: {},
-    nextId: before?.nextId ?? 0,
-    allowance: { children: 100, depth: 10 },
-    envelope: {
-      seq: 7,
-      kind: isStart ? 'start' : 'mail',
-      to: '/top/one',
-      incarnation: isStart ? 1 : null,
-      from: null,
-      event,
-      order: '000000007.0000',
-      frames: ['/top/one'],
-      cause: 3,
-    },
-    now: 1_234,
-    seed: 'run:7',
-  }
-}
-
-const registryOf = (m: unknown): Host => createRegistry({ machines: { m: m as AnyStateMachine }, effects: {} })
 /** Without inline actions, which are functions and are never stored. */
 const plain = (result: StepResult): StepResult => ({ ...result, actions: result.actions.map(({ run: _, ...action }) => action) })
 
@@ -107,8 +74,8 @@ test('a step gives all that it wants done as plain data, in source order', () =>
     handled: true,
     sends: [{ op: expect.any(Number), to: '/top/one/kid', incarnation: 3, kind: 'mail', event: { type: 'hello' } }],
     timersSet: [
-      { op: expect.any(Number), id: 'later', to: '/top/one', event: { type: 'later' }, delayMs: 90 },
-      { op: expect.any(Number), id: expect.any(String), to: '/top/one', event: { type: 'again' }, delayMs: 30 },
+      { op: expect.any(Number), id: 'later', to: '/top/one', incarnation: null, event: { type: 'later' }, delayMs: 90 },
+      { op: expect.any(Number), id: expect.any(String), to: '/top/one', incarnation: null, event: { type: 'again' }, delayMs: 30 },
     ],
     timersCleared: [{ op: expect.any(Number), id: 'xstate.after.500.busy.idle' }],
     effectsOwed: [

@@ -5,10 +5,12 @@
  *      \--abort, timeout------^
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { Failure } from '../../effect.ts'
 import { HOST_TIMER_MS_MAX } from '../../limits.ts'
 import {
+  COMMAND_TAG,
   type CommandOptions,
   type CommandResult,
   EFFECT_TAG,
@@ -31,12 +33,13 @@ export const runCommand: RunCommand = async (options) => {
   if (options.signal?.aborted === true) throw interrupted(options, null)
   if (!existsSync(options.cwd)) throw new Failure('E_TARGET_NOT_FOUND', `no folder ${options.cwd}`)
   const began = performance.now()
-  const child = start(options)
+  const command = randomUUID()
+  const child = start(options, command)
   const tail = keepTail(options.outputBytesMax ?? OUTPUT_BYTES_MAX)
   const drained = collect(child, (chunk) => tail.add(chunk), options.onOutput)
   const exit = exitOf(child)
   const cause = await firstOf(exit, options)
-  await endAll(() => processesOf(child, options), options.graceMs ?? GRACE_MS)
+  await endAll(() => processesOf(child, command), options.graceMs ?? GRACE_MS)
   const end = await exit
   await Promise.race([drained, pause(DRAIN_MS)])
   child.stdout?.destroy()
@@ -48,19 +51,19 @@ export const runCommand: RunCommand = async (options) => {
 }
 
 /** The environment of a command: allowed names of ours, what was set for it, the tags. */
-function environmentFor({ envAllow = [], env = {}, run, effect }: CommandOptions): Record<string, string> {
+function environmentFor({ envAllow = [], env = {}, run, effect }: CommandOptions, tag: string): Record<string, string> {
   const allowed = [...ENV_ALLOWED, ...envAllow].flatMap((name) => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
   })
-  return { ...Object.fromEntries(allowed), ...env, [RUN_TAG]: run, [EFFECT_TAG]: effect }
+  return { ...Object.fromEntries(allowed), ...env, [RUN_TAG]: run, [EFFECT_TAG]: effect, [COMMAND_TAG]: tag }
 }
 
 /** stderr joins stdout inside the shell: two pipes would lose the order in which the lines were written. */
-function start(options: CommandOptions): ChildProcess {
+function start(options: CommandOptions, tag: string): ChildProcess {
   const { command, cwd } = options
   const args = typeof command === 'string' ? ['-c', `exec 2>&1\n${command}`] : ['-c', 'exec 2>&1; exec "$@"', 'sh', ...command]
-  return spawn('/bin/sh', args, { cwd, env: environmentFor(options), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn('/bin/sh', args, { cwd, env: environmentFor(options, tag), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** Resolves when both pipes are closed. */
@@ -102,7 +105,7 @@ function firstOf(exit: Promise<unknown>, { timeoutMs, signal }: CommandOptions):
 }
 
 /** What lives of a command: tagged, in the shell's group or session, or descended from these. Without /proc only its group is known. */
-function processesOf(child: ChildProcess, { run, effect }: CommandOptions): readonly Process[] {
+function processesOf(child: ChildProcess, tag: string): readonly Process[] {
   const leader = child.pid
   if (leader === undefined) return []
   const table = processTable()
@@ -112,8 +115,7 @@ function processesOf(child: ChildProcess, { run, effect }: CommandOptions): read
   const reused = !alive && table.all.some((each) => each.pid === leader)
   return withKin(table, (each) => {
     if (!reused && (each.group === leader || each.session === leader)) return true
-    const environment = environmentOf(each.pid)
-    return environment.get(EFFECT_TAG) === effect && environment.get(RUN_TAG) === run
+    return environmentOf(each.pid).get(COMMAND_TAG) === tag
   })
 }
 

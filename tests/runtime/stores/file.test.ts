@@ -190,6 +190,15 @@ test('STO-58: a migration that fails half way leaves the old version and its dat
   expect(openStore(backup).journal(RUN, 0)).toEqual(entries(3))
 })
 
+test('a store of version 1 goes on: its runs are there, can be owned and taken over, and a backup lies beside it', () => {
+  const { store } = ownedRun(join(folder(), 'troupe.db'), 3)
+  store.close()
+  execute(store.path, 'ALTER TABLE head DROP COLUMN seat; PRAGMA user_version = 1')
+  const again = openStore(store.path)
+  expect([again.journal(RUN, 0), again.isOwned(RUN), existsSync(`${store.path}.v1.bak`)]).toEqual([entries(3), false, true])
+  expect([again.own(RUN, OWNER).epoch, again.own(RUN, OWNER, { takeOver: true }).epoch, again.isOwned(RUN)]).toEqual([2, 3, true])
+})
+
 test('STO-59: closing flushes the log, twice is harmless, and nothing is written afterwards', () => {
   const { store, owned } = ownedRun(join(folder(), 'troupe.db'))
   owned.commit(commit({ journal: entries(1) }))

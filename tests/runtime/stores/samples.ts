@@ -148,6 +148,7 @@ export function timer(id: number, more: Partial<TimerRow> = {}): TimerRow {
     timer: id,
     owner: '/team',
     incarnation: 1,
+    life: null,
     id: `t${id}`,
     to: '/team',
     event,

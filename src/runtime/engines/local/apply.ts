@@ -38,6 +38,7 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
       incarnation,
       id: timer.id,
       to: timer.to,
+      life: timer.incarnation,
       event: timer.event,
       dueAt: tree.now + timer.delayMs,
       kind: 'event',

@@ -17,6 +17,6 @@ export function fireTimer(tree: Tree, timer: TimerRow): void {
     const own = { timer: timer.timer, timerId: timer.id, incarnation: timer.incarnation }
     tree.post(null, 0, { kind: 'timer', to: timer.to, from: timer.owner, event: timer.event, ...own }, pos)
   } else {
-    tree.post(null, 0, { kind: 'mail', to: timer.to, incarnation: null, from: timer.owner, event: timer.event }, pos)
+    tree.post(null, 0, { kind: 'mail', to: timer.to, incarnation: timer.life, from: timer.owner, event: timer.event }, pos)
   }
 }

@@ -181,6 +181,7 @@ function orderStop(turn: Turn, id: string, shutdownMs: number): void {
     incarnation,
     id: 'troupe.stop',
     to: address,
+    life: null,
     event: { type: 'troupe.kill' },
     dueAt: tree.now + shutdownMs,
     kind: 'stop',

@@ -26,12 +26,12 @@ export function ownedRun({ db, tx, write, ownerNow, run, key, epoch, onRelease }
 
   function lost(expectedPosition: number | null): Defect {
     const found = head.get(key)!
-    const owner = found.epoch === epoch ? null : ownerNow()
-    const why =
-      found.epoch === epoch
-        ? `its journal ends at ${found.position} and not at ${expectedPosition}`
-        : `epoch ${found.epoch} owns it now, this is epoch ${epoch}`
-    return new Defect('E_LEASE_LOST', `run ${run}: ${why}`, { run, epoch, ownerEpoch: found.epoch, position: found.position, owner })
+    const data = { run, epoch, ownerEpoch: found.epoch, position: found.position }
+    if (found.epoch === epoch) {
+      return new Defect('E_LEASE_LOST', `run ${run}: its journal ends at ${found.position} and not at ${expectedPosition}`, data)
+    }
+    const message = `run ${run}: epoch ${found.epoch} owns it now, this is epoch ${epoch}`
+    return new Defect('E_LEASE_LOST', message, { ...data, owner: ownerNow() })
   }
   function mine(): void {
     tx.check()

@@ -131,7 +131,7 @@ function owned(row: RunRow, nowMs: number): UserError {
     fix: lastCommitMs < TAKE_OVER_OFFERED_MS ? look : `${look}   or, where that process is stuck: troupe resume ${row.run} --take-over`,
     exit: EXIT_STORE,
     retryable: true,
-    details: { pid: row.owner?.pid ?? null, host: row.owner?.host ?? null, epoch: row.epoch, lastCommitMs },
+    details: { run: row.run, pid: row.owner?.pid ?? null, host: row.owner?.host ?? null, epoch: row.epoch, lastCommitMs },
   })
 }
 

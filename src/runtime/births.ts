@@ -3,7 +3,7 @@
  * One that was stopped in the same step never was: it is not started, owes nothing and gets no mail.
  */
 import type { AnyStateMachine } from 'xstate'
-import { type EffectDeclaration, NO_RETRY } from '../effect.ts'
+import { type EffectDeclaration, NO_RETRY, type Reserve } from '../effect.ts'
 import { Defect } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import { XSTATE_CHILDREN_MAX } from '../limits.ts'
@@ -144,10 +144,20 @@ function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap
       policy: declaration.repeat,
       timeoutMs: declaration.timeoutMs ?? null,
       retry: declaration.retry ?? NO_RETRY,
-      reserve: declaration.reserve?.(input) ?? null,
+      reserve: reserved(declaration, input),
       answer: true,
     },
   ]
+}
+
+/** The worst case is user code, too: a budget must not be led astray by it. */
+function reserved(declaration: EffectDeclaration, input: Json): Reserve | null {
+  if (declaration.reserve === undefined) return null
+  const { tokens } = (declaration.reserve(input) ?? {}) as Partial<Reserve>
+  if (Number.isFinite(tokens) && tokens! >= 0) return { tokens: Math.ceil(tokens!) }
+  throw new Defect('E_RESERVE_INVALID', `reserve() of ${declaration.kind} gave no number of tokens`, {
+    hint: 'return { tokens } with a count from 0',
+  })
 }
 
 function checkedInput(declaration: EffectDeclaration, input: Json | undefined, link: ChildLink): Json {

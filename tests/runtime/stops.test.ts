@@ -265,3 +265,22 @@ test.each([
   expect((await session.done()).status).toBe('succeeded')
   expect(factsOf(store, session.id, 'actor.restarted').map(({ data }) => data['from'])).toEqual(['initial'])
 })
+
+test.each([
+  ['none', undefined],
+  ['no number', { tokens: Number.NaN }],
+  ['what is no count', { tokens: 5n }],
+])('a worst case that is %s crashes its actor, not the run', async (_, given) => {
+  const work = effect({ kind: 'work.reserve', input: z.unknown(), output: z.unknown(), repeat: 'repeat', reserve: () => given as never })
+  const machine = setup({ actors: { work } }).createMachine({
+    id: 'm',
+    initial: 'a',
+    states: { a: { on: { go: 'b' } }, b: { invoke: { src: 'work' } } },
+  })
+  const { troupe, store } = openLife(temporaryFolder(), { machines: { machine }, effects: { work: { perform: () => null } } })
+  const session = await troupe.start(only('machine'), { budget: { tokensMax: 10 } })
+  await session.send('/top/one', { type: 'go' })
+  await waitUntil('it has crashed', () => factsOf(store, session.id, 'actor.crashed').length === 1)
+  expect(factsOf(store, session.id, 'actor.crashed')[0]?.data['code']).toBe('E_RESERVE_INVALID')
+  await session.stop()
+})

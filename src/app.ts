@@ -6,7 +6,6 @@
  *
  * What is heavy is loaded when it is first needed: `ps` opens the store and nothing else.
  */
-import { mkdirSync } from 'node:fs'
 import type { Task } from './actors/task.ts'
 import type { Workspace } from './actors/workspace.ts'
 import type { Config } from './config.ts'
@@ -57,7 +56,6 @@ export interface App {
 
 /** Opens the store of this home, and makes the folder where there is none. @throws {UserError} `E_STORE_*` with exit 10. */
 export function openApp(config: Config): App {
-  mkdirSync(config.home, { recursive: true, mode: 0o700 })
   const store = sqliteStore({ path: config.database })
   return {
     store,

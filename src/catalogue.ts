@@ -31,6 +31,8 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_WORK_REJECTED: { exit: 1, fix: () => 'correct the work in the task, and start it again' },
   E_WRITE_REFUSED: { exit: 1, fix: () => 'widen `workspace.dir` in the task, where the file lies outside' },
   E_WORKSPACE_CHANGED: { exit: 1, fix: resumeOrAgain('commit or stash what changed') },
+  E_DISK_FULL: { exit: 1, fix: resumeOrAgain('free space on it') },
+  E_FILE_REFUSED: { exit: 1, fix: resumeOrAgain('make the file and its folder writable for you') },
   E_COMMAND_TIMEOUT: { exit: 1, fix: () => 'raise the `timeout` of the check in the task' },
   E_LOOP_ESCALATED: { exit: 7, fix: (run) => `troupe logs ${run} --type 'review.*'; say more in the task, and start it again` },
   E_CHECK_FAILED: { exit: 1 },

@@ -24,6 +24,7 @@ import {
 } from '../machines/effects.ts'
 import { type Check, type GateOutcome, verdict, type Workspace as WorkspaceData, workPlan } from '../machines/vocabulary.ts'
 import { head } from '../machines/work.ts'
+import { onDisk } from './disk.ts'
 import { runGate } from './gate.ts'
 import { diffOf, type PromotionPlan, planPromotion, promote, provePromotion } from './promotion.ts'
 import type { GenerateResult, Message, Provider, ToolOffer } from './provider.ts'
@@ -76,11 +77,13 @@ export function teamEffects({ provider, root }: TeamEffectsOptions) {
   return { handlers }
 }
 
-const handler = <Input, Output>(perform: (call: EffectCall<Input>) => Promise<Output>): EffectHandler<Input, Output> => ({ perform })
+const handler = <Input, Output>(perform: (call: EffectCall<Input>) => Promise<Output>): EffectHandler<Input, Output> => ({
+  perform: (call) => onDisk(() => perform(call)),
+})
 
 const writing: EffectHandler<WriteInput, WrittenData> = {
   perform: async ({ input }) => {
-    const { path, after } = await applyWrite(input.dir, input.plan as unknown as WritePlan)
+    const { path, after } = await onDisk(() => applyWrite(input.dir, input.plan as unknown as WritePlan))
     return { path, hash: after }
   },
   prove: async ({ input }) => {
@@ -91,7 +94,7 @@ const writing: EffectHandler<WriteInput, WrittenData> = {
 
 const promoting: EffectHandler<PlanData, Promoted> = {
   perform: async ({ input, signal }) => {
-    const { tree, files } = await promote(input as unknown as PromotionPlan, { signal })
+    const { tree, files } = await onDisk(() => promote(input as unknown as PromotionPlan, { signal }))
     return { tree, files: [...files] }
   },
   prove: async ({ input }) => {

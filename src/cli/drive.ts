@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type App, isSimulated } from '../app.ts'
 import type { Frame, Result, RunSession } from '../runtime/engine.ts'
 import { castOf, tokensByActor } from '../view/actors.ts'
+import { printable } from '../view/format.ts'
 import { frameLine, NOTEWORTHY } from '../view/frame.ts'
 import { outcomeOf, teamOutput } from '../view/outcome.ts'
 import { problemLines } from '../view/problem.ts'
@@ -100,7 +101,7 @@ export function sayResult({ flags, io }: Context, report: Report): number {
   }
   if (!flags.quiet) for (const line of resultTree(report, io.errLook)) io.err(line)
   const { summary } = teamOutput(result.output)
-  if (outcome.problem === null && summary !== null) io.out(summary)
+  if (outcome.problem === null && summary !== null) io.out(printable(summary))
   if (!flags.quiet) for (const line of resultNotes(report)) io.err(line)
   if (outcome.problem !== null) for (const line of problemLines(outcome.problem, io.errLook)) io.err(line)
   return outcome.exit

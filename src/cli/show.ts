@@ -4,7 +4,7 @@ import { resultOf } from '../runtime/engines/local/ending.ts'
 import { storedTreeView } from '../runtime/engines/local/views.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import { castOf, tokensByActor } from '../view/actors.ts'
-import { ago, costBasis, money, plural } from '../view/format.ts'
+import { ago, costBasis, money, plural, printable } from '../view/format.ts'
 import { runMark } from '../view/look.ts'
 import { standingOf, teamOutput } from '../view/outcome.ts'
 import { resultNotes, resultTree } from '../view/result.ts'
@@ -55,7 +55,7 @@ function showAll(context: Context, app: App, item: RunItem): void {
   for (const line of treeOf(context, app, item)) io.out(line)
   if (!FINAL.includes(row.status)) return
   const { summary } = teamOutput(row.output)
-  if (summary !== null) io.out(summary)
+  if (summary !== null) io.out(printable(summary))
   for (const line of resultNotes(endedReport(app, item))) io.out(line)
 }
 

@@ -106,6 +106,14 @@ export function cutMiddle(text: string, columns: number | null, ellipsis = '…'
   return letters.slice(0, head).join('') + ellipsis + letters.slice(letters.length - (kept - head)).join('')
 }
 
+const [ESC, BEL] = [String.fromCharCode(0x1b), String.fromCharCode(0x07)]
+/** CSI and OSC sequences (ECMA-48 5.4, xterm); what is left of controls after them but tab and line feed. */
+const SEQUENCES = new RegExp(`${ESC}(?:\\[[0-?]*[ -/]*[@-~]|\\][^${BEL}${ESC}]*(?:${BEL}|${ESC}\\\\)?)`, 'g')
+const CONTROLS = /[^\P{Cc}\t\n]/gu
+
+/** What models, commands and tasks wrote, without what would move the cursor, colour the screen or ring: only our own colours reach a terminal. */
+export const printable = (text: string): string => text.replace(SEQUENCES, '').replace(CONTROLS, '')
+
 /** Columns that a text takes. */
 export const columnsOf = (text: string): number => [...text].length
 

@@ -7,7 +7,7 @@
  */
 import type { Json } from '../json.ts'
 import type { Frame } from '../runtime/engine.ts'
-import { clockTime, count, cutEnd, duration, pad, shortHash } from './format.ts'
+import { clockTime, count, cutEnd, duration, pad, printable, shortHash } from './format.ts'
 import type { Look, Tone } from './look.ts'
 
 /** What plain progress and plain `logs` show; everything else needs `-v` or a `--type`. */
@@ -105,7 +105,7 @@ function word(value: Json): string {
 }
 
 function quoted(text: string): string {
-  const cut = cutEnd(text, VALUE_COLUMNS)
+  const cut = cutEnd(printable(text), VALUE_COLUMNS)
   return cut === '' || /[\s"=]/.test(cut) ? JSON.stringify(cut) : cut
 }
 

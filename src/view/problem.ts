@@ -8,16 +8,20 @@
 import { isRetryable } from '../catalogue.ts'
 import type { UserError } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
+import { printable } from './format.ts'
 import type { Look } from './look.ts'
 
 const EVIDENCE_LINES_MAX = 6
 
-/** Lines for the screen. */
+/** Lines for the screen. A message of several lines says the rest as evidence. */
 export function problemLines({ code, message, options }: UserError, look: Look): readonly string[] {
-  const evidence = (options.evidence ?? []).flatMap((text) => text.split('\n'))
+  const [first = '', ...rest] = printable(message)
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+  const evidence = [...rest, ...(options.evidence ?? []).flatMap((text) => printable(text).split('\n'))]
   const more = evidence.length - EVIDENCE_LINES_MAX
   return [
-    `${look.paint('bad', `error[${code}]`)} ${options.where}  ${message}`,
+    `${look.paint('bad', `error[${code}]`)} ${options.where}  ${first}`,
     ...evidence.slice(0, EVIDENCE_LINES_MAX).map((line) => `  ${line}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
     `  fix: ${options.fix}`,

@@ -1,5 +1,6 @@
 /** Running a team from the command line: what goes where, and what is left when it is stopped, killed or cut off. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { reap, strays } from '../../src/actors/reaper.ts'
@@ -210,4 +211,70 @@ replies: [{agent: coder, reply: done}]
   expect([said.exit, again, strays(run)]).toEqual([143, true, []])
   const [item] = (JSON.parse((await troupe(at, ['recover', '--json'])).out) as { items: { recoverable: boolean }[] }).items
   expect(item?.recoverable).toBe(true)
+})
+
+test.each(['git', 'none'] as const)(
+  'a file that the user changes while the team works (%s) keeps every file of the user as it is',
+  {
+    timeout: RUN_MS,
+  },
+  async (repository) => {
+    const at = place()
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: at.dir, encoding: 'utf8' })
+    if (repository === 'git') {
+      git('init', '-q', '-b', 'main')
+      git('add', '-A')
+      git('commit', '-qm', 'one')
+    }
+    const file = join(at.dir, 'src/list.js')
+    const mine = `${readFileSync(file, 'utf8')}// of the user\n`
+    let changed = false
+    const said = await troupe(at, ['run', GREETER_TASK, '--jsonl'], {
+      onOut: (out) => {
+        if (changed || !out.includes('"type":"work.assigned"')) return
+        changed = true
+        writeFileSync(file, mine)
+      },
+    })
+    expect(parsed(said.out).at(-1)).toMatchObject({
+      exit: 1,
+      error: { code: 'E_WORKSPACE_CHANGED', message: '1 file changed here while the team worked: src/list.js' },
+      workspace: { promoted: false },
+    })
+    expect([readFileSync(file, 'utf8'), existsSync(join(at.dir, 'test/argument.test.js'))]).toEqual([mine, false])
+    if (repository === 'git') expect(git('status', '--porcelain')).toBe(' M src/list.js\n')
+  },
+)
+
+test('in a repository with uncommitted changes only the promoted files change: no index, no branch, no stash', {
+  timeout: RUN_MS,
+}, async () => {
+  const at = place()
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: at.dir, encoding: 'utf8' })
+  git('init', '-q', '-b', 'main')
+  given(at, 'notes.txt', 'one')
+  git('add', '-A')
+  git('commit', '-qm', 'one')
+  given(at, 'notes.txt', 'staged')
+  git('add', 'notes.txt')
+  given(at, 'notes.txt', 'edited')
+  given(at, 'untracked.txt', 'mine')
+  const state = () => [
+    ...[git('diff', '--cached'), git('stash', 'list'), git('branch', '-a'), git('rev-parse', 'HEAD'), git('worktree', 'list')],
+    ...['notes.txt', 'untracked.txt', '.git/config'].map((name) => readFileSync(join(at.dir, name), 'utf8')),
+    readdirSync(join(at.dir, '.git')).sort(),
+  ]
+  const before = state()
+  expect((await troupe(at, ['run', at.task, '-q'])).exit).toBe(0)
+  expect(state()).toEqual(before)
+  expect(git('status', '--porcelain').trimEnd().split('\n')).toEqual([
+    'MM notes.txt',
+    ' M src/count.js',
+    ' M src/list.js',
+    ' M src/locales.js',
+    '?? test/argument.test.js',
+    '?? untracked.txt',
+  ])
 })

@@ -202,6 +202,23 @@ test('an error says its code, where, what, at most six lines of evidence, and a 
   ])
 })
 
+test('a message of several lines goes on below its first one, without empty lines', () => {
+  const problem = new UserError('E_LOOP_ESCALATED', 'twice the same\n--- test ---\n\nnot ok\n', { where: '/team', fix: 'mend it', exit: 7 })
+  expect(problemLines(problem, PLAIN)).toEqual([
+    'error[E_LOOP_ESCALATED] /team  twice the same',
+    '  --- test ---',
+    '  not ok',
+    '  fix: mend it',
+  ])
+})
+
+test('what models and commands wrote reaches no terminal with its escape sequences', () => {
+  const wild = '\u001b]0;owned\u0007\u001b[31mred\u001b[0m\u0007\u009b2J\u007f\r!'
+  const problem = new UserError('E_GATE_FAILED', wild, { where: '/team', fix: 'mend it', exit: 1, evidence: [wild] })
+  expect(problemLines(problem, PLAIN)).toEqual(['error[E_GATE_FAILED] /team  red2J!', '  red2J!', '  fix: mend it'])
+  expect(frameLine(actorFrame('review.given', '/team', { feedback: wild }), PLAIN)).toMatch(/feedback=red2J!$/)
+})
+
 test('in JSON an error has every key, and what is absent is null', () => {
   expect(errorObject(PROBLEM)).toEqual({
     schema: 'troupe.error/1',

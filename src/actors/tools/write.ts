@@ -13,7 +13,7 @@ import { type FileMode, isAbsence, readEntry } from '../workspaces/manifest.ts'
 import { placeOf } from '../workspaces/paths.ts'
 import { ensureDir, FILES, type FileCalls, replaceFile } from '../workspaces/replace.ts'
 import { refused } from '../workspaces/standing.ts'
-import { type EditInput, edited } from './edit.ts'
+import { type EditInput, edited, editInput } from './edit.ts'
 
 export const writeInput = z.strictObject({
   path: z.string().min(1).describe('file, relative to the workspace; folders are made'),
@@ -50,8 +50,10 @@ export interface Written {
 /**
  * Decides what a tool call would write. Touches nothing.
  * @throws {Failure} `E_WRITE_REFUSED`, `data.reason` `outside`, `stale` (changed since `seen`), `missing`, `not_found`, `ambiguous`, `same`.
+ * @throws {ZodError} Arguments that do not fit the tool.
  */
 export async function planWrite(dir: string, request: WriteRequest): Promise<WritePlan> {
+  ;(request.tool === 'write' ? writeInput : editInput).parse(request.args) // Before anything is looked at: a model may have sent any arguments.
   const { path, file } = await placeOf(dir, request.args.path)
   const entry = await readEntry(file)
   if (entry === 'directory' || entry === 'special') throw refused(path, 'missing', 'is no file')
@@ -98,7 +100,7 @@ export async function proveWrite(dir: string, plan: WritePlan): Promise<Verdict<
 }
 
 async function newBytes(file: string, path: string, request: WriteRequest): Promise<Buffer> {
-  if (request.tool === 'write') return Buffer.from(writeInput.parse(request.args).content, 'utf8')
+  if (request.tool === 'write') return Buffer.from(request.args.content, 'utf8')
   const old = await readContent(file).catch((error: unknown) => {
     throw isAbsence(error) ? refused(path, 'missing', 'does not exist; use write') : error
   })

@@ -15,6 +15,8 @@ export const TURN_EXTERNALS_MAX = 64
 export const PAYLOAD_BYTES_MAX = 4_000_000
 /** Events that wait in one actor's mailbox. */
 export const MAILBOX_DEPTH_MAX = 10_000
+/** Events from outside that wait to be accepted, of one run. Past it a send is refused: whoever sends faster than the disk must wait. */
+export const INTAKE_MAX = 10_000
 /** How deep actors may nest below the root. */
 export const ACTOR_DEPTH_MAX = 64
 /** Children that one XState actor may hold: XState copies `children` on every spawn. Larger pools belong under a supervisor. */

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { type AnyStateMachine, assign, setup } from 'xstate'
 import { z } from 'zod'
 import { effect, Failure, type Verdict } from '../../src/effect.ts'
+import { INTAKE_MAX } from '../../src/limits.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
 import { codeOf, factsOf, only, openLife, temporaryFolder, VirtualClock, waitUntil } from '../harness.ts'
 import { type Call, type Handler, hang, worker } from './worker.ts'
@@ -282,5 +283,21 @@ test.each([
   await session.send('/top/one', { type: 'go' })
   await waitUntil('it has crashed', () => factsOf(store, session.id, 'actor.crashed').length === 1)
   expect(factsOf(store, session.id, 'actor.crashed')[0]?.data['code']).toBe('E_RESERVE_INVALID')
+  await session.stop()
+})
+
+test('who sends faster than the disk is told so; what was accepted is kept', async () => {
+  const machine = setup({ types: { context: {} as { n: number } } }).createMachine({
+    id: 'counter',
+    context: { n: 0 },
+    on: { more: { actions: assign({ n: ({ context }) => context.n + 1 }) } },
+  })
+  const { troupe } = openLife(temporaryFolder(), { machines: { machine } })
+  const session = await troupe.start(only('machine'))
+  await waitUntil('it is there', () => session.snapshot('/top/one') !== null)
+  const sends = Array.from({ length: INTAKE_MAX + 3 }, () => codeOf(session.send('/top/one', { type: 'more' })))
+  const codes = await Promise.all(sends)
+  expect(codes.filter((code) => code === 'E_MAILBOX_FULL').length).toBe(3)
+  expect(session.snapshot('/top/one')?.context).toEqual({ n: INTAKE_MAX })
   await session.stop()
 })

@@ -6,7 +6,7 @@
  * When a commit fails the run stops here: what is in memory is thrown away, callers are told, and a resume reads it again from the store.
  */
 import { Defect, errorData, UserError } from '../../../errors.ts'
-import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
+import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, INTAKE_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
 import type { Address } from '../../../protocol.ts'
 import type { Envelope, EventData } from '../../cell.ts'
 import { type Clock, RunClock } from '../../clock.ts'
@@ -168,6 +168,18 @@ export class LocalSession implements RunSession {
   #take(intake: Intake): void {
     if (this.#over || (this.#draining && intake.isOutcome !== true)) {
       intake.failed?.(new Defect('E_RUN_STOPPED', `run ${this.id} is not running in this process any more`))
+      return
+    }
+    if (intake.isOutcome !== true && this.#intake.length >= INTAKE_MAX) {
+      const fix = 'wait for the sends before to resolve, then send again'
+      intake.failed?.(
+        new UserError('E_MAILBOX_FULL', `${INTAKE_MAX} events wait to be accepted`, {
+          where: `run ${this.id}`,
+          fix,
+          exit: 1,
+          retryable: true,
+        }),
+      )
       return
     }
     this.#intake.push(intake)

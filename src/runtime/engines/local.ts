@@ -9,8 +9,9 @@ import { newRunId, systemClock } from '../clocks/system.ts'
 import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
 import { type Findings, investigate, verifyJournal } from './local/recovery.ts'
-import { LocalSession, type TurnLimits } from './local/session.ts'
+import { LocalSession } from './local/session.ts'
 import { Tree } from './local/tree.ts'
+import type { TurnLimits } from './local/turn.ts'
 
 export interface LocalEngineOptions {
   readonly store: Store

@@ -6,31 +6,23 @@
  * When a commit fails the run stops here: what is in memory is thrown away, callers are told, and a resume reads it again from the store.
  */
 import { Defect, errorData, UserError } from '../../../errors.ts'
-import { ABORT_GRACE_MS, CASCADE_STEPS_MAX, HOST_TIMER_MS_MAX, INTAKE_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
+import { ABORT_GRACE_MS, HOST_TIMER_MS_MAX, INTAKE_MAX } from '../../../limits.ts'
 import type { Address } from '../../../protocol.ts'
-import type { Envelope, EventData } from '../../cell.ts'
+import type { EventData } from '../../cell.ts'
 import { type Clock, RunClock } from '../../clock.ts'
 import type { Accepted, CellView, Frame, Recovery, Result, RunSession } from '../../engine.ts'
-import { isRoot } from '../../order.ts'
 import { plainSnapshot } from '../../snapshot.ts'
 import type { Owned, Store } from '../../store.ts'
 import { askFromOutside } from './asks.ts'
-import { deliver } from './deliver.ts'
 import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
-import { fireTimer } from './fire.ts'
-import { crashCell } from './lifecycle.ts'
 import { settleOutcome } from './outcome.ts'
 import { Performer } from './performer.ts'
 import type { Tree } from './tree.ts'
+import { type Intake, type TurnLimits, Turns } from './turn.ts'
 import { storedSnapshot, storedTreeView, treeView } from './views.ts'
 import { Watchers } from './watch.ts'
-
-/** How many steps one commit may hold. 1 makes every step a commit of its own: slower, and no different otherwise. */
-export interface TurnLimits {
-  readonly turnStepsMax: number
-}
 
 export interface SessionParts {
   readonly tree: Tree
@@ -43,15 +35,6 @@ export interface SessionParts {
   readonly first?: ((tree: Tree) => void) | undefined
 }
 
-/** Something from outside, applied inside a turn. What it throws is told to its sender alone: it must throw before it changes anything. */
-interface Intake {
-  apply(tree: Tree): void
-  /** What came of an effect. Taken also while the run stops: what is known is recorded. */
-  readonly isOutcome?: boolean
-  committed?(): void
-  failed?(error: unknown): void
-}
-
 export class LocalSession implements RunSession {
   readonly id: string
   readonly recovery: Recovery | null
@@ -59,16 +42,13 @@ export class LocalSession implements RunSession {
   readonly #store: Store
   readonly #owned: Owned
   readonly #clock: Clock
-  readonly #limits: TurnLimits
   readonly #runClock: RunClock
   readonly #performer: Performer
   readonly #watchers: Watchers
-  readonly #intake: Intake[] = []
+  readonly #turns: Turns
   readonly #done = Promise.withResolvers<Result>()
   #first: ((tree: Tree) => void) | null
   #scheduled = false
-  #timerTurn = false
-  #cascadeSteps = 0
   #cancelWake = (): void => {}
   /** Told to stop: nothing is taken in any more but outcomes, no step is taken and no effect started. */
   #draining = false
@@ -85,7 +65,7 @@ export class LocalSession implements RunSession {
     this.#store = parts.store
     this.#owned = parts.owned
     this.#clock = parts.clock
-    this.#limits = parts.limits
+    this.#turns = new Turns(parts.tree, parts.limits)
     this.#runClock = new RunClock(parts.clock, parts.tree.run.clock)
     this.#watchers = new Watchers(parts.store, this.id)
     this.#performer = new Performer({
@@ -170,7 +150,7 @@ export class LocalSession implements RunSession {
       intake.failed?.(new Defect('E_RUN_STOPPED', `run ${this.id} is not running in this process any more`))
       return
     }
-    if (intake.isOutcome !== true && this.#intake.length >= INTAKE_MAX) {
+    if (intake.isOutcome !== true && this.#turns.waiting >= INTAKE_MAX) {
       const fix = 'wait for the sends before to resolve, then send again'
       intake.failed?.(
         new UserError('E_MAILBOX_FULL', `${INTAKE_MAX} events wait to be accepted`, {
@@ -182,7 +162,7 @@ export class LocalSession implements RunSession {
       )
       return
     }
-    this.#intake.push(intake)
+    this.#turns.push(intake)
     this.#schedule()
   }
 
@@ -204,9 +184,9 @@ export class LocalSession implements RunSession {
       // Before the mail: a step could settle an effect otherwise that is judged here.
       this.#first?.(this.#tree)
       this.#first = null
-      if (this.#draining || this.#tree.ended !== null) this.#outcomes(taken)
-      else this.#steps(taken)
-      ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#intake.length)
+      if (this.#draining || this.#tree.ended !== null) this.#turns.outcomes(taken)
+      else this.#turns.run(taken)
+      ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#turns.waiting)
       if (ending !== null) writeEnding(this.#tree, ending)
       else if (!this.#draining) startOwed(this.#tree, this.#performer)
       this.#commit()
@@ -215,67 +195,6 @@ export class LocalSession implements RunSession {
       return
     }
     this.#after(taken, ending)
-  }
-
-  #steps(taken: Intake[]): void {
-    let steps = 0
-    let externals = 0
-    while (steps < this.#limits.turnStepsMax && this.#tree.ended === null) {
-      const envelope = this.#tree.next()
-      if (envelope === undefined) {
-        if (externals >= TURN_EXTERNALS_MAX || !this.#takeIn(taken)) return
-        externals++
-      } else if (isRoot(envelope.order) || this.#cascadeSteps < CASCADE_STEPS_MAX) {
-        if (isRoot(envelope.order)) this.#cascadeSteps = 0
-        if (deliver(this.#tree, envelope)) this.#cascadeSteps++
-        steps++
-      } else {
-        this.#cut(envelope)
-      }
-    }
-  }
-
-  /** No step is taken any more, and what is known of effects is still recorded. */
-  #outcomes(taken: Intake[]): void {
-    for (const intake of this.#intake.splice(0)) {
-      if (intake.isOutcome !== true) {
-        intake.failed?.(new Defect('E_RUN_STOPPED', `run ${this.id} is ending`))
-        continue
-      }
-      intake.apply(this.#tree)
-      taken.push(intake)
-    }
-  }
-
-  /** Due timers and events from outside take turns: neither can keep the other waiting. */
-  #takeIn(taken: Intake[]): boolean {
-    const due = this.#tree.timers.first()
-    const isDue = due !== undefined && due.dueAt <= this.#tree.now
-    this.#timerTurn = !this.#timerTurn
-    if (isDue && (this.#timerTurn || this.#intake.length === 0)) {
-      fireTimer(this.#tree, due)
-      return true
-    }
-    const intake = this.#intake.shift()
-    if (intake === undefined) return false
-    try {
-      intake.apply(this.#tree)
-      taken.push(intake)
-    } catch (error) {
-      if (intake.failed === undefined) throw error
-      intake.failed(error)
-    }
-    return true
-  }
-
-  /** A cascade that does not end: the actor that is next is crashed, with the event named; the others go on. */
-  #cut(envelope: Envelope): void {
-    this.#cascadeSteps = 0
-    const cell = this.#tree.cells.get(envelope.to)
-    const message = `one event has led to ${CASCADE_STEPS_MAX} steps; ${envelope.event.type} to ${envelope.to} is not delivered`
-    const canCrash = cell?.row.status === 'active' || (cell?.row.status === 'starting' && envelope.kind === 'start')
-    if (cell === undefined || !canCrash) this.#tree.done(envelope, 'buried')
-    else crashCell(this.#tree, cell, envelope, { code: 'E_CASCADE', message, path: envelope.to, event: envelope.event.type })
   }
 
   #commit(): void {
@@ -306,7 +225,7 @@ export class LocalSession implements RunSession {
       }
       for (const row of perform) this.#performer.start(row)
     }
-    if (this.#tree.mail.size > 0 || this.#intake.length > 0 || owesNow(this.#tree, this.#performer)) this.#schedule()
+    if (this.#tree.mail.size > 0 || this.#turns.waiting > 0 || owesNow(this.#tree, this.#performer)) this.#schedule()
     else this.#wakeLater()
   }
 
@@ -341,7 +260,7 @@ export class LocalSession implements RunSession {
     } catch (error) {
       this.#done.reject(error)
     }
-    this.#close(new Defect('E_RUN_STOPPED', `run ${this.id} has ended: ${status}`), this.#intake.splice(0))
+    this.#close(new Defect('E_RUN_STOPPED', `run ${this.id} has ended: ${status}`), this.#turns.drop())
   }
 
   /** Whatever happens on the way, the run is given free. */
@@ -359,7 +278,7 @@ export class LocalSession implements RunSession {
     this.#over = true
     this.#failed = true
     this.#cancelWake()
-    this.#reject(error, [...taken, ...this.#intake.splice(0)])
+    this.#reject(error, [...taken, ...this.#turns.drop()])
     void this.#performer
       .stop(2 * ABORT_GRACE_MS)
       .then(() => this.#close(error, []))

@@ -141,7 +141,13 @@ function act(
   input: StepInput,
   born: Births,
   action: Action,
-  out: { sends: Send[]; actions: ActionTaken[]; effectsOwed: EffectOwed[]; threadAppends: { thread: string; items: readonly Json[] }[] },
+  out: {
+    sends: Send[]
+    actions: ActionTaken[]
+    effectsOwed: EffectOwed[]
+    threadAppends: { thread: string; items: readonly Json[] }[]
+    journal: { type: string; data: Json }[]
+  },
 ): void {
   const params = action.params === undefined ? undefined : payload(action.params, `params of ${action.type}`, born)
   if (action.type === 'ask') {
@@ -178,6 +184,9 @@ function act(
   } else if (action.exec !== undefined) {
     const { exec, info } = action
     out.actions.push({ op: action.op, type: action.type, params: undefined, run: () => exec(info, action.params) })
+  } else {
+    // XState lets a name without an implementation pass without a word; a person who misses its effect should find it.
+    out.journal.push({ type: 'action.missing', data: { action: action.type } })
   }
 }
 

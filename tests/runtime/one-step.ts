@@ -1,5 +1,7 @@
 /** One step of one machine without an engine: the input that an engine would give it. */
+
 import type { AnyStateMachine } from 'xstate'
+import { XSTATE_CHILDREN_MAX } from '../../src/limits.ts'
 import type { EventData, StepInput, StepResult } from '../../src/runtime/cell.ts'
 import type { Host } from '../../src/runtime/engine.ts'
 import { createRegistry } from '../../src/runtime/registry.ts'
@@ -20,7 +22,7 @@ export function inputOf(event: EventData, before: StepResult | null = null): Ste
     parent: { address: '/top', incarnation: 1 },
     systemIds: {},
     nextId: before?.nextId ?? 0,
-    allowance: { children: 100, depth: 10 },
+    allowance: { children: XSTATE_CHILDREN_MAX - (before?.children ?? []).filter((link) => link.ended !== true).length, depth: 10 },
     envelope: {
       seq: 7,
       kind: isStart ? 'start' : 'mail',

@@ -1,9 +1,9 @@
 /** What a run keeps when it is stopped, suspended, resumed late or cut short: outcomes that are known, costs, and the way back from doubt. */
 import { expect, test } from 'vitest'
-import { type AnyStateMachine, assign, setup } from 'xstate'
+import { type AnyStateMachine, assign, enqueueActions, setup } from 'xstate'
 import { z } from 'zod'
 import { effect, Failure, type Verdict } from '../../src/effect.ts'
-import { INTAKE_MAX } from '../../src/limits.ts'
+import { INTAKE_MAX, XSTATE_CHILDREN_MAX } from '../../src/limits.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
 import { codeOf, factsOf, only, openLife, temporaryFolder, VirtualClock, waitUntil } from '../harness.ts'
 import { type Call, type Handler, hang, worker } from './worker.ts'
@@ -299,5 +299,42 @@ test('who sends faster than the disk is told so; what was accepted is kept', asy
   const codes = await Promise.all(sends)
   expect(codes.filter((code) => code === 'E_MAILBOX_FULL').length).toBe(3)
   expect(session.snapshot('/top/one')?.context).toEqual({ n: INTAKE_MAX })
+  await session.stop()
+})
+
+test('a named action without an implementation is on record; XState lets it pass without a word', async () => {
+  const machine = setup({ actions: { known: () => {} } }).createMachine({
+    id: 'm',
+    on: { go: { actions: ['known', 'forgotten' as never] } },
+  })
+  const { troupe, store } = openLife(temporaryFolder(), { machines: { machine } })
+  const session = await troupe.start(only('machine'))
+  await session.send('/top/one', { type: 'go' })
+  expect(factsOf(store, session.id, 'action.missing').map(({ path, data }) => [path, data])).toEqual([
+    ['/top/one', { action: 'forgotten' }],
+  ])
+  await session.stop()
+})
+
+test('an actor may have so many living children and no more; it crashes, the run does not', async () => {
+  const kid = setup({}).createMachine({ id: 'kid' })
+  const machine = setup({ actors: { kid }, types: { context: {} as { n: number } } }).createMachine({
+    id: 'm',
+    context: { n: 0 },
+    on: {
+      go: {
+        actions: enqueueActions(({ enqueue, context }) => {
+          enqueue.spawnChild('kid', { id: `kid-${context.n}` })
+          enqueue.assign({ n: context.n + 1 })
+        }),
+      },
+    },
+  })
+  const { troupe, store } = openLife(temporaryFolder(), { machines: { machine } })
+  const session = await troupe.start(only('machine'))
+  await waitUntil('it is there', () => session.snapshot('/top/one') !== null)
+  await Promise.all(Array.from({ length: XSTATE_CHILDREN_MAX + 1 }, () => session.send('/top/one', { type: 'go' })))
+  expect(factsOf(store, session.id, 'actor.crashed').map(({ data }) => data['code'])).toEqual(['E_LIMIT_SPAWN'])
+  expect(session.tree().children[0]?.children.length).toBe(XSTATE_CHILDREN_MAX)
   await session.stop()
 })

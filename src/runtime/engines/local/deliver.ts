@@ -4,7 +4,7 @@
  *   next() -> ask? -> nobody: drop | another life: stale | not up: park | up: step -> apply
  */
 import { ACTOR_DEPTH_MAX, XSTATE_CHILDREN_MAX } from '../../../limits.ts'
-import type { Envelope, StepInput } from '../../cell.ts'
+import type { ChildLink, Envelope, StepInput } from '../../cell.ts'
 import type { CellRow } from '../../store.ts'
 import { apply } from './apply.ts'
 import { answer, isAskAddress } from './asks.ts'
@@ -45,12 +45,15 @@ function inputOf(tree: Tree, cell: Cell, envelope: Envelope): StepInput {
     parent: row.parent,
     systemIds: tree.systemIds,
     nextId: row.nextId,
-    allowance: { children: XSTATE_CHILDREN_MAX - row.children.length, depth: ACTOR_DEPTH_MAX - (row.address.split('/').length - 1) },
+    allowance: { children: XSTATE_CHILDREN_MAX - living(row.children), depth: ACTOR_DEPTH_MAX - (row.address.split('/').length - 1) },
     envelope,
     now: tree.now,
     seed: `${tree.run.run}:${envelope.seq}`,
   }
 }
+
+/** Children that have ended stay among XState's `children`; they take no room. */
+const living = (links: readonly ChildLink[]): number => links.reduce((count, link) => (link.ended === true ? count : count + 1), 0)
 
 /** Is the child that an event tells of still the parent's child? A late `done` of an earlier one must not be taken for the new one's. */
 function reports(cell: Cell, child: { readonly id: string; readonly incarnation: number }): boolean {

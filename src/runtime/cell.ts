@@ -13,10 +13,28 @@ import type { Address, AskParams, ExitReason, Incarnation } from '../protocol.ts
 export type CellStatus = 'active' | 'done' | 'error' | 'stopped'
 export type EventData = { readonly type: string; readonly [key: string]: Json | undefined }
 
+/**
+ * A large part of a snapshot, stored once under its content's hash. Immutable; an object of it stands for the text, so whoever has written it once
+ * can know that by identity.
+ */
+export interface Chunk {
+  /** SHA-256 of `text`, hex. */
+  readonly hash: string
+  /** JSON text of the part, in which larger parts of its own are references again: see chunks.ts. */
+  readonly text: string
+  /** The chunks that `text` refers to directly. */
+  readonly chunks: readonly Chunk[]
+}
+
 /** A machine's snapshot as it is stored. Children are kept beside it, as {@link ChildLink}s. */
 export interface EncodedSnapshot {
-  /** `{status, value, context, historyValue, output, error}` as JSON text; actor references carry the key `@troupe.ref`. */
+  /**
+   * `{status, value, context, historyValue, output, error}` as JSON text; actor references carry the key `@troupe.ref`, parts that are stored apart
+   * are `{"@troupe.chunk": hash}`. Use `plainSnapshot` to read it.
+   */
   readonly json: string
+  /** The chunks that `json` refers to directly, with all below them. Absent: none. */
+  readonly chunks?: readonly Chunk[] | undefined
   /** SHA-256 of `json`, hex. */
   readonly hash: string
   readonly status: CellStatus

@@ -133,6 +133,14 @@ export interface RequestRow {
   readonly data: Json
 }
 
+/** A machine as a run knew it: what a resume compares the registered one with. */
+export interface MachineRow {
+  readonly name: string
+  readonly version: string
+  /** What of it a stored snapshot rests on: states, delays, invokes. See versions.ts. */
+  readonly definition: Json
+}
+
 /** What one commit writes. Upserts carry whole rows; the store keeps births and deaths by `position`. */
 export interface Commit {
   readonly run: string
@@ -140,7 +148,9 @@ export interface Commit {
   /** Position before this commit; another value in the store is a lost race. */
   readonly expectedPosition: number
   readonly journal: readonly JournalEntry[]
-  readonly cells: readonly CellRow[]
+  /** Versions of cells in the order in which they came to be. `born`: the position at which the row became so; absent: the commit's last. */
+  readonly cells: readonly (CellRow & { readonly born?: number })[]
+  /** One for each step that changed one. `born` is the position of an entry of this commit, and no two have the same. */
   readonly snapshots: readonly {
     readonly address: Address
     readonly incarnation: Incarnation
@@ -156,6 +166,8 @@ export interface Commit {
   readonly asksDone: readonly { readonly ask: number; readonly died: number }[]
   readonly threadAppends: readonly { readonly thread: string; readonly items: readonly string[]; readonly born: number }[]
   readonly requestsDone: readonly number[]
+  /** Machines that this commit uses first, or in another version than before. */
+  readonly machines?: readonly MachineRow[]
   readonly clock: RunRow['clock']
   readonly counters: RunRow['counters']
   /** Changes of the run's own row, when there are any. */
@@ -164,11 +176,11 @@ export interface Commit {
 /** `buried`: the address ended, or the event crashed its actor (a dead letter). `stale`: it was for a life that is over. */
 export type EnvelopeOutcome = 'consumed' | 'buried' | 'stale' | 'cleared'
 
-/** Everything that a live tree is rebuilt from; snapshots are loaded when an actor is first needed. */
+/** Everything that a live tree is rebuilt from at once. Cells and their snapshots are loaded when an actor is first needed: an idle one costs nothing. */
 export interface Image {
   readonly run: RunRow
-  /** The newest life of every address that is not `gone`. */
-  readonly cells: readonly CellRow[]
+  /** Who holds which system id. */
+  readonly systemIds: Readonly<Record<string, ActorRef>>
   readonly envelopes: readonly Envelope[]
   readonly timers: readonly TimerRow[]
   /** All effects that are open. */
@@ -182,13 +194,40 @@ export interface RunFilter {
   readonly limit?: number | undefined
 }
 
+/** One stored snapshot of an actor, without its content. */
+export interface SnapshotVersion {
+  readonly position: number
+  readonly incarnation: Incarnation
+  /** Wall clock of its step, milliseconds. */
+  readonly at: number
+  readonly hash: string
+}
+
+/** What a check of a store, or of one run in it, found. */
+export interface CheckReport {
+  readonly path: string
+  /** Whether every row and page was looked at, and not only what a resume looks at. */
+  readonly deep: boolean
+  readonly runs: number
+  readonly entries: number
+  readonly blobs: number
+  /** In words, with the run and the first position or address concerned. Empty: whole. */
+  readonly findings: readonly { readonly run: string | null; readonly code: string; readonly what: string; readonly position: number | null }[]
+}
+
+/**
+ * Reads take an optional `at`: then they answer as they did when the journal ended at that position. Positions after the end are the end; the cost
+ * depends on what there was by then, not on what came later.
+ */
 export interface Store {
   /** `~/.troupe/troupe.db`, or `:memory:`. */
   readonly path: string
+  /** @throws {UserError} `E_RUN_EXISTS`. */
   createRun(row: RunRow, first: Omit<Commit, 'run' | 'epoch' | 'expectedPosition'>): void
   /**
-   * Takes ownership: holds the run's lock file until {@link Owned.release}, and raises the epoch.
-   * @throws {UserError} `E_RUN_OWNED` when a live process holds it; `E_RUN_NOT_FOUND`.
+   * Takes ownership: holds the run's lock file until {@link Owned.release}, verifies what a resume rests on, and raises the epoch.
+   * @throws {UserError} `E_RUN_OWNED` when a live process holds it; `E_RUN_NOT_FOUND`; `E_STORE_DAMAGED` and `E_STORE_TAIL_LOST` when what is stored is
+   * not what was committed. Then nothing is changed.
    */
   own(run: string, owner: NonNullable<RunRow['owner']>, options?: { takeOver?: boolean }): Owned
   /** Is the owner of this run alive? True also for the process that asks. */
@@ -196,15 +235,41 @@ export interface Store {
   run(run: string): RunRow | null
   /** Newest first. */
   runs(filter?: RunFilter): readonly RunRow[]
-  /** Entries with `since < pos`, in order, at most `limit` (default 1000). */
+  /** Entries with `since < pos`, in order, at most `limit` (default 1000). Entries before the anchor of a pruned run are gone. */
   journal(run: string, since: number, limit?: number): readonly JournalEntry[]
-  image(run: string): Image
-  snapshot(run: string, address: Address, incarnation: Incarnation): EncodedSnapshot | null
-  effects(run: string): readonly EffectRow[]
-  thread(run: string, thread: string, from?: number): readonly Json[]
+  /** Last position of the commit that wrote this one. Positions inside a commit were never a resting state. */
+  commitEnd(run: string, position: number): number
+  /** What is open in a run. @throws {UserError} `E_RUN_NOT_FOUND`; `E_POSITION_PRUNED` for an `at` before the anchor. */
+  image(run: string, at?: number): Image
+  /** All live cells, by address. */
+  cells(run: string, at?: number): readonly CellRow[]
+  /** The newest life of an address, or null where it is gone or never was. */
+  cell(run: string, address: Address, at?: number): CellRow | null
+  /** Addresses of the live cells whose parent lives at this address, in order of address. */
+  children(run: string, address: Address): readonly Address[]
+  /** @throws {Defect} `E_SNAPSHOT_DAMAGED` with `position` where the stored one is not what was committed. */
+  snapshot(run: string, address: Address, incarnation: Incarnation, at?: number): EncodedSnapshot | null
+  /** Stored snapshots of an address, newest first: those before position `before` (default: all), at most `limit` (default 100). */
+  snapshots(run: string, address: Address, options?: { before?: number; limit?: number }): readonly SnapshotVersion[]
+  effects(run: string, at?: number): readonly EffectRow[]
+  thread(run: string, thread: string, from?: number, at?: number): readonly Json[]
+  /** The newest row of each machine that the run has used, and how many of its live cells use it in which version. */
+  machines(run: string): readonly (MachineRow & { readonly cells: number })[]
   /** Adds a request for the owner; durable when it returns. */
   request(run: string, kind: RequestRow['kind'], data: Json): number
   requests(run: string): readonly RequestRow[]
+  /**
+   * Forgets the history of a run up to a position: its entries, and the rows that were dead by then. What is open is kept, numbering goes on, and the
+   * hash before the first kept entry stays as an anchor. @throws {UserError} `E_RUN_OWNED`.
+   */
+  prune(run: string, before: number): void
+  /** Deletes a run with everything that only it used. Unknown runs are no error. @throws {UserError} `E_RUN_OWNED`. */
+  remove(run: string): void
+  /** Writes a consistent copy while runs go on. @throws {UserError} `E_FILE_EXISTS`, `E_STORE_FULL`. */
+  backup(file: string): Promise<void>
+  /** @param options.deep  reads everything. Default: what a resume of each run would look at. */
+  check(options?: { deep?: boolean; run?: string }): CheckReport
+  /** Idempotent. Releases what was owned. */
   close(): void
 }
 

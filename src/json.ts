@@ -10,6 +10,10 @@ export type JsonObject = { readonly [key: string]: Json | undefined }
 
 /** The key that marks a reference to an actor in stored data. Data that carries it already is refused: see {@link assertJson}. */
 export const REF_KEY = '@troupe.ref'
+/** The keys by which a large snapshot names the parts that are stored apart: see runtime/chunks.ts. Refused in data like {@link REF_KEY}. */
+export const CHUNK_KEY = '@troupe.chunk'
+export const CONCAT_KEY = '@troupe.concat'
+const RESERVED: ReadonlySet<string> = new Set([REF_KEY, CHUNK_KEY, CONCAT_KEY])
 
 /**
  * Checks that a value survives a round trip through JSON unchanged.
@@ -50,7 +54,7 @@ function walk(value: unknown, path: string, isRef: (value: object) => boolean, a
       throw notJson(path, `a ${value.constructor?.name ?? 'class instance'}`, 'turn it into plain data first')
     }
     for (const key in value) {
-      if (key === REF_KEY) throw notJson(`${path}.${key}`, 'a reserved key', 'choose another name')
+      if (RESERVED.has(key)) throw notJson(`${path}.${key}`, 'a reserved key', 'choose another name')
       const member = (value as Record<string, unknown>)[key]
       if (member !== undefined) walk(member, `${path}.${key}`, isRef, above)
     }

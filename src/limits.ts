@@ -17,6 +17,13 @@ export const PAYLOAD_BYTES_MAX = 4_000_000
 export const MAILBOX_DEPTH_MAX = 10_000
 /** Events from outside that wait to be accepted, of one run. Past it a send is refused: whoever sends faster than the disk must wait. */
 export const INTAKE_MAX = 10_000
+/** Actors of one run that stay in memory while they rest; the others are read again when something comes for them. */
+export const CELLS_HOT_MAX = 4_096
+/** Journal entries that a watcher may lag behind a live run before it is told of a gap. They are kept in memory while somebody watches. */
+export const WATCH_LAG_ENTRIES_MAX = 10_000
+/** Frames that all watchers of a run together get at once, and then a second: what watching may cost it. */
+export const WATCH_BURST_FRAMES_MAX = 10_000
+export const WATCH_FRAMES_PER_SECOND_MAX = 25_000
 /** How deep actors may nest below the root. */
 export const ACTOR_DEPTH_MAX = 64
 /** Children that one XState actor may hold: XState copies `children` on every spawn. Larger pools belong under a supervisor. */

@@ -15,10 +15,11 @@ import { createTroupe, type Troupe, type TroupeOptions } from '../src/actors/tro
 import type { Json } from '../src/json.ts'
 import type { ChildSpec, TreeSpec } from '../src/protocol.ts'
 import type { Clock } from '../src/runtime/clock.ts'
-import type { RunSession } from '../src/runtime/engine.ts'
+import type { Host, RunSession } from '../src/runtime/engine.ts'
+import { Tree } from '../src/runtime/engines/local/tree.ts'
 import { localEngine } from '../src/runtime/engines/local.ts'
 import type { Machines } from '../src/runtime/registry.ts'
-import type { Commit, RunRow, Store } from '../src/runtime/store.ts'
+import type { CellRow, Commit, Image, RunRow, Store } from '../src/runtime/store.ts'
 import { sqliteStore } from '../src/runtime/stores/sqlite/store.ts'
 
 /** A folder that is gone when the test is over. */
@@ -211,4 +212,12 @@ export const NEW_RUN: RunRow = {
   hash: '',
   clock: { runMs: 0, wallMs: 0 },
   counters: { seq: 0, effects: 0, timers: 0 },
+}
+
+/** A tree in memory with these rows, as if a store had just given them; nothing else is in that store. */
+export function treeOf(rows: Partial<Image> & { readonly cells?: readonly CellRow[] }): Tree {
+  const { cells = [], ...image } = rows
+  const cell = (_: string, address: string): CellRow | null => cells.find((row) => row.address === address) ?? null
+  const store = { cell, children: () => [], cells: () => cells, snapshot: () => null } as unknown as Store
+  return new Tree({ run: NEW_RUN, systemIds: {}, envelopes: [], timers: [], effects: [], asks: [], ...image }, {} as Host, store)
 }

@@ -80,7 +80,7 @@ export function reportOf(app: App, result: Result, more: Pick<Report, 'short' | 
 }
 
 async function showFrames(context: Context, session: RunSession, short: string): Promise<void> {
-  for await (const frame of session.watch({ since: session.recovery?.position ?? 0 })) showFrame(context, frame, short)
+  for await (const frame of session.watch({ since: session.recovery?.position ?? 0, gaps: 'fill' })) showFrame(context, frame, short)
 }
 
 function showFrame({ flags, io }: Context, frame: Frame, short: string): void {

@@ -2,7 +2,7 @@
 import { isSimulated } from '../app.ts'
 import { SUPERVISOR_MACHINE } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
-import { frameOf } from '../runtime/engines/local/watch.ts'
+import { frameOf } from '../runtime/frame.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import type { RunItem } from '../view/runs.ts'
 import { shortOf } from './find.ts'

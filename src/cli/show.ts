@@ -1,8 +1,8 @@
 /** `troupe show RUN`: one run closely, live or afterwards. */
 import type { App } from '../app.ts'
 import { resultOf } from '../runtime/engines/local/ending.ts'
-import { storedTreeView } from '../runtime/engines/local/views.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
+import { treeView } from '../runtime/views.ts'
 import { castOf, tokensByActor } from '../view/actors.ts'
 import { ago, costBasis, money, plural, printable } from '../view/format.ts'
 import { runMark } from '../view/look.ts'
@@ -66,7 +66,7 @@ function treeOf(context: Context, app: App, item: RunItem): readonly string[] {
   if (FINAL.includes(row.status)) return resultTree(endedReport(app, item), look)
   const sinceCommitMs = item.owned ? Math.max(0, context.now() - row.clock.wallMs) : 0
   const status = statusWords(item, standingOf(row, item.owned))
-  return sceneLines({ row, tree: storedTreeView(app.store, row.run), effects, status, runMs: row.clock.runMs + sinceCommitMs }, look)
+  return sceneLines({ row, tree: treeView(app.store, row.run), effects, status, runMs: row.clock.runMs + sinceCommitMs }, look)
 }
 
 const endedReport = (app: App, { row, short }: RunItem) => reportOf(app, resultOf(row, app.store), { short, recovery: null })
@@ -78,9 +78,7 @@ function showEffects({ io, config }: Context, { effects, short }: RunItem): void
 
 function showJson({ io, now }: Context, store: Store, item: RunItem): void {
   const { row, effects } = item
-  const tree = FINAL.includes(row.status)
-    ? castView(castOf(framesOf(store, row.run)), tokensByActor(effects))
-    : storedTreeView(store, row.run)
+  const tree = FINAL.includes(row.status) ? castView(castOf(framesOf(store, row.run)), tokensByActor(effects)) : treeView(store, row.run)
   // The run clock and the wall clock were read together at the last commit.
   const atRunMs = (runMs: number): number => row.clock.wallMs - (row.clock.runMs - runMs)
   io.json({

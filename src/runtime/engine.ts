@@ -105,6 +105,16 @@ export interface Accepted {
   readonly position: number
 }
 
+export interface WatchOptions {
+  /** Frames after this journal position. Default 0: all. */
+  readonly since?: number
+  /**
+   * For a watcher that is too slow for a live run. `tell` (default): it gets a `live.gap {from, to, missed}` and goes on near the end; `journal` has the
+   * rest. `fill`: it gets every entry, however late. Frames of streams (`live.*`) are never stored: what is missed of them is `live.gap {missed}`.
+   */
+  readonly gaps?: 'tell' | 'fill'
+}
+
 /** A live run in this process. Every method that acknowledges does so after the commit. */
 export interface RunSession {
   readonly id: string
@@ -126,8 +136,8 @@ export interface RunSession {
     readonly incarnation: Incarnation
   } | null
   tree(): CellView
-  /** History from the position on, then live. Ends with the run. */
-  watch(options?: { since?: number }): AsyncIterable<Frame>
+  /** History from the position on, then live. Ends with the run. Frames are shared between watchers: do not change them. */
+  watch(options?: WatchOptions): AsyncIterable<Frame>
   /** Resolves when the run has ended, is suspended, or was stopped. Never rejects for a failed run; rejects when the store or the lease is lost. */
   done(): Promise<Result>
   /** Stops intake, aborts open effects, commits, releases the run. It can be resumed. Idempotent. */

@@ -202,7 +202,7 @@ function childrenAfter(input: StepInput, after: LiveSnapshot, born: Births, stop
 }
 
 /** `editing.patch`, `a.b & c.d`: a state value in one line. */
-function stateName(value: unknown): string {
+export function stateName(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value !== 'object' || value === null) return ''
   return Object.entries(value)

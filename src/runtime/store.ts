@@ -212,7 +212,12 @@ export interface CheckReport {
   readonly entries: number
   readonly blobs: number
   /** In words, with the run and the first position or address concerned. Empty: whole. */
-  readonly findings: readonly { readonly run: string | null; readonly code: string; readonly what: string; readonly position: number | null }[]
+  readonly findings: readonly {
+    readonly run: string | null
+    readonly code: string
+    readonly what: string
+    readonly position: number | null
+  }[]
 }
 
 /**

@@ -2,12 +2,10 @@
 import { expect, test } from 'vitest'
 import { MAILBOX_DEPTH_MAX } from '../../src/limits.ts'
 import type { Envelope, EventData } from '../../src/runtime/cell.ts'
-import type { Host } from '../../src/runtime/engine.ts'
 import { checkTarget } from '../../src/runtime/engines/local/door.ts'
-import { Tree } from '../../src/runtime/engines/local/tree.ts'
 import { rootPlace } from '../../src/runtime/order.ts'
 import type { CellRow } from '../../src/runtime/store.ts'
-import { codeOf, factsOf, Killed, NEW_RUN, only, openLife, temporaryFolder, waitUntil } from '../harness.ts'
+import { codeOf, factsOf, Killed, NEW_RUN, only, openLife, temporaryFolder, treeOf, waitUntil } from '../harness.ts'
 import { counter } from './counter.ts'
 
 const machines = { counter }
@@ -118,7 +116,7 @@ test('a mailbox that is full refuses what comes from outside, by name', () => {
     return { seq, kind: 'mail', to: '/top', incarnation: null, from: null, event: { type: 'x' }, cause: null, ...rootPlace(seq, '/top') }
   })
   const run = { ...NEW_RUN, counters: { seq: mail.length, effects: 0, timers: 0 } }
-  const full = new Tree({ run, cells: [cell], envelopes: mail, timers: [], effects: [], asks: [] }, {} as Host, { snapshot: () => null })
+  const full = treeOf({ run, cells: [cell], envelopes: mail })
   expect(checkTarget(full, '/top', { type: 'x' })).toEqual({ type: 'x' })
   full.post(null, 0, { kind: 'mail', to: '/top', incarnation: null, from: null, event: { type: 'x' } }, null)
   expect(() => checkTarget(full, '/top', { type: 'x' })).toThrow(expect.objectContaining({ code: 'E_MAILBOX_FULL' }))

@@ -120,7 +120,10 @@ function observeSubject(session: RunSession, store: Store, run: string): unknown
   const subjectNow = session.snapshot('/top/subject')
   return {
     subject: subjectNow === null ? null : { incarnation: subjectNow.incarnation, context: subjectNow.context },
-    kid: image.cells.filter(({ address }) => address === '/top/subject/kid').map(({ parent }) => parent?.incarnation),
+    kid: store
+      .cells(run)
+      .filter(({ address }) => address === '/top/subject/kid')
+      .map(({ parent }) => parent?.incarnation),
     timers: image.timers.map(({ owner, incarnation, id, dueAt }) => `${owner}#${incarnation} ${id.replace(/\d+$/, 'n')} ${dueAt}`).sort(),
     effects: store.effects(run).map(({ id, incarnation, status }) => `${id} #${incarnation} ${status}`),
     asks: image.asks.map(({ asker, to, id }) => `${asker?.address}#${asker?.incarnation} ${to} ${id}`).sort(),

@@ -7,11 +7,9 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { type AnyStateMachine, createActor } from 'xstate'
 import { createTroupe } from '../../src/actors/troupe.ts'
 import type { Envelope } from '../../src/runtime/cell.ts'
-import type { Host } from '../../src/runtime/engine.ts'
-import { Tree } from '../../src/runtime/engines/local/tree.ts'
 import { localEngine } from '../../src/runtime/engines/local.ts'
 import { sqliteStore } from '../../src/runtime/stores/sqlite/store.ts'
-import { NEW_RUN, only, VirtualClock } from '../harness.ts'
+import { NEW_RUN, only, treeOf, VirtualClock } from '../harness.ts'
 import { machineOf, outside, plans } from './random-tree.ts'
 
 /** One message: to whom, and what its handling sends. */
@@ -69,7 +67,7 @@ function keyed(root: Message, cuts: ReadonlySet<number>): Delivery[] {
   const number = numbering()
   const rows = new Map<number, Envelope>()
   const sent = new Map<string, [Message, Delivery]>()
-  let tree = new Tree({ run: NEW_RUN, cells: [], envelopes: [], timers: [], effects: [], asks: [] }, {} as Host, { snapshot: () => null })
+  let tree = treeOf({})
   const post = (current: Envelope | null, op: number, from: number | null, message: Message): void => {
     const id = String(sent.size)
     sent.set(id, [message, number(from, message.to)])
@@ -82,7 +80,7 @@ function keyed(root: Message, cuts: ReadonlySet<number>): Delivery[] {
     for (const { envelope } of envelopesAdded) rows.set(envelope.seq, envelope)
     const run = { ...NEW_RUN, counters: tree.counters }
     const envelopes = [...rows.values()].sort((a, b) => a.seq - b.seq)
-    tree = new Tree({ run, cells: [], envelopes, timers: [], effects: [], asks: [] }, {} as Host, { snapshot: () => null })
+    tree = treeOf({ run, envelopes })
   }
   post(null, 0, null, root)
   for (let envelope = tree.next(); envelope !== undefined; envelope = tree.next()) {

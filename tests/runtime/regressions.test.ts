@@ -177,7 +177,10 @@ test.each([
     const lives = addresses.length > 1 ? 1 : 0
     expect({
       one: one === null ? null : { context: one.context, incarnation: one.incarnation },
-      cells: image.cells.map(({ address }) => address).filter((address) => address !== '/top'),
+      cells: store
+        .cells(session.id)
+        .map(({ address }) => address)
+        .filter((address) => address !== '/top'),
       aborted,
       effects: store.effects(session.id).map(({ status }) => status),
       timers: image.timers.map(({ dueAt }) => dueAt),
@@ -292,6 +295,7 @@ test('a poison event is kept as a dead letter with its cause, and is delivered o
         state: 'idle',
         event: 'boom',
         deadLetter: { type: 'boom' },
+        seq: expect.any(Number),
       },
     },
   ])

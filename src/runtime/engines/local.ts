@@ -43,7 +43,7 @@ export function localEngine(options: LocalEngineOptions): Engine {
       const row = newRun(run, tree, start, clock.wallMs())
       createRun(store, host, row, owner())
       const owned = store.own(run, owner())
-      return session({ store, host, clock, limits }, owned, null)
+      return session({ store, host, clock, limits }, owned, null, false)
     },
     resume: async (run, host, resume) => resumeRun({ store, host, clock, limits }, run, owner(), resume),
     close: () => store.close(),
@@ -77,7 +77,7 @@ function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number
 
 /** The first commit: the run, its root and the envelope that starts it. From here on a crash loses nothing. */
 function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<RunRow['owner']>): void {
-  const tree = new Tree({ run: row, cells: [], envelopes: [], timers: [], effects: [], asks: [] }, host, store)
+  const tree = new Tree({ run: row, systemIds: {}, envelopes: [], timers: [], effects: [], asks: [] }, host, store)
   tree.begin(0, row.clock.wallMs)
   const pos = tree.fact('run.started', null, null, {
     name: row.name,
@@ -126,12 +126,11 @@ interface Parts {
   readonly limits: TurnLimits
 }
 
-function session({ store, host, clock, limits }: Parts, owned: Owned, findings: Findings | null): RunSession {
+function session({ store, host, clock, limits }: Parts, owned: Owned, findings: Findings | null, isBudgeted: boolean): RunSession {
   return owning(owned, () => {
     const tree = new Tree(store.image(owned.run), host, store)
-    tree.spentTokens = store
-      .effects(owned.run)
-      .reduce((sum, row) => sum + (row.usage === null ? 0 : row.usage.inputTokens + row.usage.outputTokens), 0)
+    // Only a budget asks for it, and it takes reading all effects that ever were.
+    if (isBudgeted) tree.spentTokens = spentTokens(store, owned.run)
     return new LocalSession({
       tree,
       store,
@@ -142,6 +141,11 @@ function session({ store, host, clock, limits }: Parts, owned: Owned, findings: 
       first: findings === null ? undefined : (live) => findings.apply(live),
     })
   })
+}
+
+/** Tokens of all effects, of failed and cancelled ones too. */
+function spentTokens(store: Store, run: string): number {
+  return store.effects(run).reduce((sum, { usage }) => sum + (usage === null ? 0 : usage.inputTokens + usage.outputTokens), 0)
 }
 
 async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['owner']>, options: ResumeOptions): Promise<RunSession> {
@@ -167,13 +171,12 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
     const now = new RunClock(clock, image.run.clock).now()
     const probing = { run, host, clock, thread: (thread: string) => store.thread(run, thread) }
     const findings = await investigate(image, probing, before.owner, now)
-    return session(parts, owned, {
-      ...findings,
-      apply: (tree) => {
-        findings.apply(tree)
-        raise(tree, options)
-      },
-    })
+    const apply = (tree: Tree): void => {
+      findings.apply(tree)
+      raise(tree, options)
+    }
+    const isBudgeted = image.run.limits.tokensMax !== null || options.budget?.tokensMax !== undefined
+    return session(parts, owned, { ...findings, apply }, isBudgeted)
   } catch (error) {
     owned.release()
     throw error

@@ -1,7 +1,10 @@
 /** A step's result becomes rows of the draft: the one place where StepResult turns into mail, timers, effects and cells. */
+import type { ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
+import { MAILBOX_DEPTH_MAX } from '../../../limits.ts'
 import { DOMAIN_FACTS } from '../../../protocol.ts'
 import type { CellStarted, ChildLink, Envelope, Send, StepResult } from '../../cell.ts'
+import { stateName } from '../../step.ts'
 import { ask } from './asks.ts'
 import { becomeReady, born, decline, isDeclined, settleIn } from './birth.ts'
 import { cancelEffect, oweEffect } from './effects.ts'
@@ -14,12 +17,20 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
     crashCell(tree, cell, envelope, result.exit.error)
     return
   }
+  const flood = overflow(tree, cell, envelope, result)
+  if (flood !== null) {
+    crashCell(tree, cell, envelope, flood)
+    return
+  }
   const isStart = cell.row.status === 'starting'
   if (isStart) tree.change(cell, { status: 'active' })
   const from = cell.snapshot?.value ?? null
   const pos = tree.fact('step.committed', cell.row, envelope.cause, {
     event: envelope.event,
     seq: envelope.seq,
+    // What a step needs to be taken again, where it is more than plain mail: see replay.ts.
+    kind: envelope.kind === 'mail' ? undefined : envelope.kind,
+    child: envelope.child,
     from,
     to: result.snapshot === 'unchanged' ? from : result.snapshot.value,
     handled: result.handled,
@@ -58,6 +69,26 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
   if (result.exit !== null) endCell(tree, cell, envelope, result.exit)
 }
 
+/**
+ * Who sends more than its receiver can hold is the one to stop: dropping the event would lose it in silence, and the receiver has done nothing wrong.
+ * Checked before anything of the step is kept.
+ */
+function overflow(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult): ErrorData | null {
+  const more = result.sends.length
+  for (const send of result.sends) {
+    if (tree.mail.depth(send.to) + more <= MAILBOX_DEPTH_MAX) continue
+    return {
+      code: 'E_MAILBOX_FULL',
+      message: `${send.event.type} from ${cell.row.address} does not fit: ${MAILBOX_DEPTH_MAX} events wait for ${send.to}`,
+      path: cell.row.address,
+      state: stateName(cell.snapshot?.value ?? null),
+      event: envelope.event.type,
+      hint: 'send less, or wait for answers before sending more',
+    }
+  }
+  return null
+}
+
 /** Writes the cell's row only where the step changed more than its snapshot. */
 function keepRow(tree: Tree, cell: Cell, result: StepResult): void {
   const { row } = cell
@@ -83,8 +114,8 @@ function keepRow(tree: Tree, cell: Cell, result: StepResult): void {
 function stopTimersAndEffects(tree: Tree, cell: Cell, result: StepResult, pos: number): void {
   for (const { id } of result.timersCleared) clearTimers(tree, cell, id, pos)
   for (const { id, incarnation } of result.effectsCancelled) {
-    for (const effect of tree.effects.values()) {
-      if (effect.owner === cell.row.address && effect.invoke === id && effect.invocation === incarnation) cancelEffect(tree, effect, pos)
+    for (const effect of tree.effects.of(cell.row.address)) {
+      if (effect.invoke === id && effect.invocation === incarnation) cancelEffect(tree, effect, pos)
     }
   }
 }

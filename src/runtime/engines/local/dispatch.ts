@@ -6,7 +6,7 @@ import type { Tree } from './tree.ts'
 /** Marks effects as started that an earlier commit owes; they are performed once the commit of this turn has returned. */
 export function startOwed(tree: Tree, performer: Performer): void {
   const { afterwards, now, run } = tree
-  for (const row of tree.effects.values()) {
+  for (const row of [...tree.effects.waiting()]) {
     if (tree.ended !== null && row.answer) continue // Of a tree that has ended only its named actions are still owed.
     const isOwed = row.status === 'owed' && (row.cause ?? 0) <= run.position
     const isNext = row.status === 'started' && row.nextAt !== null && row.nextAt <= now
@@ -15,7 +15,7 @@ export function startOwed(tree: Tree, performer: Performer): void {
 }
 
 export function owesNow(tree: Tree, performer: Performer): boolean {
-  for (const row of tree.effects.values()) if (row.status === 'owed' && performer.hasRoom(row, [])) return true
+  for (const row of tree.effects.waiting()) if (row.status === 'owed' && performer.hasRoom(row, [])) return true
   return false
 }
 
@@ -23,7 +23,7 @@ export function owesNow(tree: Tree, performer: Performer): boolean {
 export function nextDue(tree: Tree, performer: Performer): number {
   const deadlineAt = tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY
   let dueAt = Math.min(deadlineAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
-  for (const row of tree.effects.values()) {
+  for (const row of tree.effects.waiting()) {
     if (row.nextAt !== null && performer.hasRoom(row, [])) dueAt = Math.min(dueAt, row.nextAt)
   }
   return dueAt

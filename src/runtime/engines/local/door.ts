@@ -18,7 +18,7 @@ export function checkTarget(tree: Tree, to: Address, event: EventData): EventDat
     })
   }
   if (tree.ended !== null || !tree.cells.has(to)) {
-    const near = [...tree.cells.keys()].filter((address) => address.endsWith(to.slice(to.lastIndexOf('/')))).slice(0, 3)
+    const near = tree.near(to)
     throw new UserError(
       'E_TARGET_NOT_FOUND',
       `${tree.run.run} has no actor \`${to}\`${near.length > 0 ? `; near: ${near.join(' ')}` : ''}`,

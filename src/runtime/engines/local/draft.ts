@@ -9,8 +9,10 @@ type RunChange = NonNullable<Commit['run_']>
 
 export class Draft {
   readonly journal: JournalEntry[] = []
-  readonly cells = new Map<string, CellRow>()
-  readonly snapshots = new Map<string, Commit['snapshots'][number]>()
+  readonly #cells: (CellRow & { readonly born: number })[] = []
+  /** Where the newest version of a life stands in `#cells`. */
+  readonly #newest = new Map<string, number>()
+  readonly #snapshots: Commit['snapshots'][number][] = []
   readonly effects = new Map<string, { effect: EffectRow; changed: number }>()
   readonly threadAppends: Commit['threadAppends'][number][] = []
   readonly #added = new Map<number, { envelope: Envelope; born: number }>()
@@ -40,6 +42,19 @@ export class Draft {
     this.hash = chain(this.hash, unsealed)
     this.journal.push({ ...unsealed, hash: this.hash })
     return this.position
+  }
+
+  /** Each position has its version of a cell: history is exact inside a commit, too. */
+  cellChanged(row: CellRow): void {
+    const life = `${row.address}#${row.incarnation}`
+    const newest = this.#newest.get(life)
+    const version = { ...row, born: this.position }
+    if (newest !== undefined && this.#cells[newest]!.born === this.position) this.#cells[newest] = version
+    else this.#newest.set(life, this.#cells.push(version) - 1)
+  }
+
+  snapshotTaken(snapshot: Commit['snapshots'][number]): void {
+    this.#snapshots.push(snapshot)
   }
 
   envelopeAdded(envelope: Envelope): void {
@@ -81,8 +96,8 @@ export class Draft {
       epoch: run.epoch,
       expectedPosition: run.position,
       journal: this.journal,
-      cells: [...this.cells.values()],
-      snapshots: [...this.snapshots.values()],
+      cells: this.#cells,
+      snapshots: this.#snapshots,
       envelopesAdded: [...this.#added.values()],
       envelopesDone: this.#done,
       timersSet: [...this.#timersSet.values()],

@@ -70,8 +70,7 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
 }
 
 function reservedTokens(tree: Tree): number {
-  let sum = 0
-  for (const row of tree.effects.values()) sum += row.reserve?.tokens ?? 0
+  let sum = tree.effects.reservedTokens
   for (const tokens of tree.lingering.values()) sum += tokens
   return sum
 }

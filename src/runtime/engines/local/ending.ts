@@ -21,12 +21,11 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
     return { status: 'limited', reason: { code: 'E_LIMIT_TIME', message: 'the deadline of the run has passed' }, output: null }
   }
   if (busy > 0 || tree.mail.size > 0 || tree.afterwards.perform.length > 0) return null
+  const { inDoubt, size } = tree.effects
+  if (inDoubt === 0 || inDoubt < size) return null
   // Deadlines of asks are no work: who is asked may be waiting for the very person that is needed. Other timers are.
   for (const timer of tree.timers.values()) if (timer.kind !== 'ask') return null
-  const open = [...tree.effects.values()]
-  const doubts = open.filter((row) => row.status === 'in_doubt')
-  if (doubts.length === 0 || doubts.length < open.length) return null
-  const ids = doubts.map((row) => row.id)
+  const ids = [...tree.effects.values()].map((row) => row.id)
   return {
     status: 'suspended',
     reason: { code: 'E_EFFECT_IN_DOUBT', message: `${ids.length} effects in doubt: ${ids.join(', ')}`, effects: ids },

@@ -16,7 +16,7 @@ import { type Cell, OP_LAST, type Tree } from './tree.ts'
 /** User code threw: nothing of the step happened. Its event is kept as a dead letter, never tried again blindly. */
 export function crashCell(tree: Tree, cell: Cell, envelope: Envelope, error: ErrorData): void {
   tree.done(envelope, 'buried')
-  const pos = tree.fact('actor.crashed', cell.row, envelope.cause, { ...error, deadLetter: envelope.event })
+  const pos = tree.fact('actor.crashed', cell.row, envelope.cause, { ...error, deadLetter: envelope.event, seq: envelope.seq })
   const wasStarting = cell.row.status === 'starting'
   if (cell.row.supervised && !wasStarting) {
     const { kind, child, event } = envelope
@@ -55,7 +55,7 @@ function finalReason(tree: Tree, cell: Cell, reason: ExitReason): ExitReason {
 /** Ends what is bound to this life. */
 export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason): void {
   const { address } = cell.row
-  for (const effect of tree.effects.values()) if (effect.owner === address && effect.answer) cancelEffect(tree, effect, pos)
+  for (const effect of tree.effects.of(address)) if (effect.answer) cancelEffect(tree, effect, pos)
   for (const timer of tree.timers.of(address)) if (timer.kind !== 'ask') tree.clearTimer(timer.timer)
   const isOwn = mailOf(tree, cell)
   for (const late of tree.mail.remove(address, (envelope) => envelope.kind !== 'mail' && isOwn(envelope))) tree.done(late, 'stale')
@@ -66,7 +66,7 @@ export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason):
 
 /** Children that XState has stopped by itself get their stop in order; what is left goes at once, leaves first. */
 function endSubtree(tree: Tree, cell: Cell, pos: number, inOrder: boolean): void {
-  for (const address of [...(tree.kids.get(cell.row.address) ?? [])]) {
+  for (const address of tree.cells.below(cell.row.address)) {
     const child = tree.cells.get(address)
     if (child === undefined) continue
     if (inOrder && tree.mail.waiting(address).some((envelope) => envelope.kind === 'stop')) continue
@@ -102,9 +102,9 @@ export function bury(tree: Tree, cell: Cell, cause: number): void {
       })
   }
   closeAsks(tree, cell, cause, reasonOf(cell), true)
-  for (const effect of tree.effects.values()) {
+  for (const effect of tree.effects.of(address)) {
     // What is in doubt stays so, but the next one to live here must not get its outcome.
-    if (effect.owner === address && effect.status === 'in_doubt') tree.keepEffect({ ...effect, incarnation: 0 })
+    if (effect.status === 'in_doubt') tree.keepEffect({ ...effect, incarnation: 0 })
   }
   // The root's row stays: it says that the run is over, should the process die before that is written.
   if (cell.row.parent !== null) tree.forget(cell)

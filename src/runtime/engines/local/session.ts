@@ -10,18 +10,19 @@ import { ABORT_GRACE_MS, HOST_TIMER_MS_MAX, INTAKE_MAX } from '../../../limits.t
 import type { Address } from '../../../protocol.ts'
 import type { EventData } from '../../cell.ts'
 import { type Clock, RunClock } from '../../clock.ts'
-import type { Accepted, CellView, Frame, Recovery, Result, RunSession } from '../../engine.ts'
+import type { Accepted, CellView, Frame, Recovery, Result, RunSession, WatchOptions } from '../../engine.ts'
 import { plainSnapshot } from '../../snapshot.ts'
 import type { Owned, Store } from '../../store.ts'
+import { snapshotView, treeView } from '../../views.ts'
 import { askFromOutside } from './asks.ts'
 import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
+import type { Intake } from './intake.ts'
 import { settleOutcome } from './outcome.ts'
 import { Performer } from './performer.ts'
 import type { Tree } from './tree.ts'
-import { type Intake, type TurnLimits, Turns } from './turn.ts'
-import { storedSnapshot, storedTreeView, treeView } from './views.ts'
+import { type TurnLimits, Turns } from './turn.ts'
 import { Watchers } from './watch.ts'
 
 export interface SessionParts {
@@ -67,7 +68,7 @@ export class LocalSession implements RunSession {
     this.#clock = parts.clock
     this.#turns = new Turns(parts.tree, parts.limits)
     this.#runClock = new RunClock(parts.clock, parts.tree.run.clock)
-    this.#watchers = new Watchers(parts.store, this.id)
+    this.#watchers = new Watchers({ store: parts.store, run: this.id, clock: parts.clock })
     this.#performer = new Performer({
       run: this.id,
       host: parts.tree.host,
@@ -75,7 +76,8 @@ export class LocalSession implements RunSession {
       thread: (name) => this.#store.thread(this.id, name),
       progress: (row, data) =>
         this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),
-      settled: (row, outcome) => this.#take({ apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()), isOutcome: true }),
+      settled: (row, outcome) =>
+        this.#take({ to: row.owner, apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()), isOutcome: true }),
       room: () => this.#schedule(),
     })
     this.#done.promise.catch(() => {}) // Somebody may never ask.
@@ -87,6 +89,7 @@ export class LocalSession implements RunSession {
     const { promise, resolve, reject } = Promise.withResolvers<Accepted>()
     let position = 0
     this.#take({
+      to,
       apply: (tree) => {
         const checked = checkTarget(tree, to, event)
         position = tree.fact('message.accepted', null, null, { to, event: checked.type })
@@ -106,6 +109,7 @@ export class LocalSession implements RunSession {
       return Promise.reject(new UserError('E_USAGE', what, { where: to, fix: 'leave it out for 30 seconds', exit: 2 }))
     }
     this.#take({
+      to,
       apply: (tree) => {
         const checked = checkTarget(tree, to, event)
         const position = tree.fact('message.accepted', null, null, { to, event: checked.type, ask: true })
@@ -117,18 +121,17 @@ export class LocalSession implements RunSession {
   }
 
   snapshot(address: Address): ReturnType<RunSession['snapshot']> {
-    if (this.#failed) return storedSnapshot(this.#store, this.id, address)
-    const cell = this.#tree.cells.get(address)
-    const snapshot = cell === undefined ? null : this.#tree.snapshotOf(cell)
-    return cell === undefined || snapshot === null ? null : { ...plainSnapshot(snapshot), incarnation: cell.row.incarnation }
+    const hot = this.#failed ? undefined : this.#tree.cells.get(address)
+    if (hot?.snapshot === undefined || hot.snapshot === null) return snapshotView(this.#store, this.id, address)
+    return { ...plainSnapshot(hot.snapshot), incarnation: hot.row.incarnation }
   }
 
   tree(): CellView {
-    return this.#failed ? storedTreeView(this.#store, this.id) : treeView(this.#tree, this.#store)
+    return treeView(this.#store, this.id)
   }
 
-  watch(options: { since?: number } = {}): AsyncIterable<Frame> {
-    return this.#watchers.watch(options.since ?? 0)
+  watch(options: WatchOptions = {}): AsyncIterable<Frame> {
+    return this.#watchers.watch(options)
   }
 
   done(): Promise<Result> {
@@ -204,6 +207,7 @@ export class LocalSession implements RunSession {
     const counters = { ...tree.counters }
     this.#owned.commit(tree.draft.commit(tree.run, clock, counters))
     tree.run = tree.draft.after(tree.run, clock, counters)
+    tree.cells.committed()
   }
 
   #after(taken: readonly Intake[], ending: Ending | null): void {
@@ -211,7 +215,7 @@ export class LocalSession implements RunSession {
     for (const intake of taken) intake.committed?.()
     for (const id of abort) this.#performer.abort(id)
     for (const action of run) this.#runInline(action)
-    this.#watchers.committed()
+    this.#watchers.committed(this.#tree.draft.journal)
     if (ending !== null) {
       void this.#finish()
       return

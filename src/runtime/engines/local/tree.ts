@@ -8,20 +8,18 @@ import type { Address, ExitReason } from '../../../protocol.ts'
 import type { ActorRef, EncodedSnapshot, Envelope } from '../../cell.ts'
 import type { Host } from '../../engine.ts'
 import { isQueued, type Place, placeOf, placeQueued, rootPlace } from '../../order.ts'
-import { OPEN } from '../../status.ts'
+import { rebuild } from '../../replay.ts'
 import type { AskRow, CellRow, EffectRow, EnvelopeOutcome, Image, RunRow, Store, TimerRow } from '../../store.ts'
+import { type Cell, Cells } from './cells.ts'
 import { Draft } from './draft.ts'
 import { Mailroom } from './mailroom.ts'
+import { OpenEffects } from './open-effects.ts'
 import { Timers } from './timers.ts'
 
 /** Deliveries of a step keep its order of operations; what the engine adds comes after them. */
 export const OP_LAST = 1_000_000
 
-export interface Cell {
-  row: CellRow
-  /** Undefined: stored, and not yet needed. */
-  snapshot: EncodedSnapshot | null | undefined
-}
+export type { Cell }
 
 /** What a turn leaves to be done once its commit has returned. */
 export interface Afterwards {
@@ -36,16 +34,14 @@ export interface Afterwards {
 export class Tree {
   run: RunRow
   readonly host: Host
-  readonly cells = new Map<Address, Cell>()
-  readonly kids = new Map<Address, Set<Address>>()
+  readonly cells: Cells
   readonly mail = new Mailroom()
   readonly timers = new Timers()
-  /** Open effects. */
-  readonly effects = new Map<string, EffectRow>()
+  readonly effects: OpenEffects
   readonly asks = new Map<number, AskRow>()
   /** Answers to callers outside, by ask. */
   readonly callers = new Map<number, { resolve(answer: Envelope['event']): void; reject(error: unknown): void }>()
-  readonly systemIds: Record<string, ActorRef> = {}
+  readonly systemIds: Record<string, ActorRef>
   /** Why the root ended, once it has. */
   ended: ExitReason | null = null
   /** Tokens of settled effects, failed ones included. */
@@ -57,20 +53,23 @@ export class Tree {
   draft: Draft
   afterwards: Afterwards = { perform: [], abort: [], run: [] }
   readonly counters: { seq: number; effects: number; timers: number }
-  readonly #store: Pick<Store, 'snapshot'>
+  readonly #store: TreeSource
   readonly #indices = new Map<string, number>()
 
-  constructor(image: Image, host: Host, store: Pick<Store, 'snapshot'>) {
+  constructor(image: Image, host: Host, store: TreeSource) {
+    const { run } = image.run
     this.run = image.run
     this.host = host
     this.#store = store
+    this.cells = new Cells({ cell: (address) => store.cell(run, address), children: (address) => store.children(run, address) })
+    this.effects = new OpenEffects(image.effects)
+    this.systemIds = { ...image.systemIds }
     this.counters = { ...image.run.counters }
     this.draft = new Draft(image.run.position, image.run.hash)
-    for (const row of image.cells) this.adopt({ row, snapshot: row.status === 'starting' ? null : undefined })
-    for (const row of image.cells) if (row.parent === null && row.status === 'ended') this.ended = row.exit as unknown as ExitReason
+    const root = this.cells.get(rootAddress(image.run))
+    if (root?.row.status === 'ended') this.ended = root.row.exit as unknown as ExitReason
     for (const envelope of image.envelopes) this.mail.add(envelope)
     for (const timer of image.timers) this.timers.set(timer)
-    for (const effect of image.effects) this.effects.set(effect.id, effect)
     for (const ask of image.asks) this.asks.set(ask.ask, ask)
   }
 
@@ -92,24 +91,20 @@ export class Tree {
   }
 
   adopt(cell: Cell): void {
-    this.cells.set(cell.row.address, cell)
+    this.cells.add(cell)
     for (const [systemId, ref] of Object.entries(cell.row.systemIds)) this.systemIds[systemId] = ref
-    if (cell.row.parent === null) return
-    const kids = this.kids.get(cell.row.parent.address)
-    if (kids === undefined) this.kids.set(cell.row.parent.address, new Set([cell.row.address]))
-    else kids.add(cell.row.address)
   }
 
   /** Changes a cell's row, in memory and in the draft. */
   change(cell: Cell, change: Partial<CellRow>): void {
     cell.row = { ...cell.row, ...change }
-    this.draft.cells.set(`${cell.row.address}#${cell.row.incarnation}`, cell.row)
+    this.draft.cellChanged(cell.row)
   }
 
   keepSnapshot(cell: Cell, snapshot: EncodedSnapshot): void {
     const { address, incarnation } = cell.row
     cell.snapshot = snapshot
-    this.draft.snapshots.set(`${address}#${incarnation}`, { address, incarnation, snapshot, born: this.draft.position })
+    this.draft.snapshotTaken({ address, incarnation, snapshot, born: this.draft.position })
   }
 
   /** Frees the system ids that a cell's children hold. One that somebody else has taken by now stays his. */
@@ -123,16 +118,39 @@ export class Tree {
   /** The address has ended for good. */
   forget(cell: Cell): void {
     this.change(cell, { status: 'gone' })
-    this.cells.delete(cell.row.address)
-    this.kids.delete(cell.row.address)
-    if (cell.row.parent !== null) this.kids.get(cell.row.parent.address)?.delete(cell.row.address)
+    this.cells.remove(cell.row.address)
+  }
+
+  /** Addresses that end as this one does: what somebody may have meant. */
+  near(address: Address): string[] {
+    const name = address.slice(address.lastIndexOf('/'))
+    return this.#store
+      .cells(this.run.run)
+      .map((row) => row.address)
+      .filter((other) => other.endsWith(name))
+      .slice(0, 3)
   }
 
   snapshotOf(cell: Cell): EncodedSnapshot | null {
-    if (cell.snapshot === undefined) cell.snapshot = this.#store.snapshot(this.run.run, cell.row.address, cell.row.incarnation)
+    if (cell.snapshot === undefined) cell.snapshot = this.#load(cell)
     if (cell.snapshot === null && cell.row.status === 'active')
       throw new Defect('E_SNAPSHOT_MISSING', `${cell.row.address} has no snapshot in the store`)
     return cell.snapshot
+  }
+
+  /** A snapshot that is not what was committed is rebuilt from its steps, and written again. */
+  #load(cell: Cell): EncodedSnapshot | null {
+    const { address, incarnation } = cell.row
+    const { run, position } = this.run
+    try {
+      return this.#store.snapshot(run, address, incarnation)
+    } catch (error) {
+      if (!(error instanceof Defect) || error.code !== 'E_SNAPSHOT_DAMAGED') throw error
+      const { snapshot, from, steps } = rebuild(this.#store, this.host, { run, address, incarnation, at: position })
+      this.fact('snapshot.rebuilt', cell.row, null, { row: Number(error.details['position']), from, entries: steps })
+      this.keepSnapshot(cell, snapshot)
+      return snapshot
+    }
   }
 
   /** Puts an envelope into the mail. `current` is what is being handled; null starts a new cascade. */
@@ -184,11 +202,15 @@ export class Tree {
 
   /** Writes an effect row and keeps or drops it among the open ones. */
   keepEffect(row: EffectRow): void {
-    if (OPEN.includes(row.status)) this.effects.set(row.id, row)
-    else this.effects.delete(row.id)
+    this.effects.keep(row)
     this.draft.effects.set(row.id, { effect: row, changed: this.draft.position })
   }
 }
+
+/** What a tree reads of the store as it goes. */
+export type TreeSource = Pick<Store, 'cell' | 'cells' | 'children' | 'image' | 'journal' | 'snapshot' | 'snapshots'>
+
+export const rootAddress = (run: Pick<RunRow, 'tree'>): Address => `/${encodeURIComponent(String((run.tree as { id?: Json } | null)?.id))}`
 
 /** Is something that is bound to an incarnation for this life? A restart from the checkpoint goes on with what the life before it began. */
 export const isBound = (row: CellRow, incarnation: number): boolean => row.since <= incarnation && incarnation <= row.incarnation

@@ -6,8 +6,10 @@ import { Defect } from '../../../errors.ts'
 import { CASCADE_STEPS_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
 import type { Envelope } from '../../cell.ts'
 import { isRoot } from '../../order.ts'
+import { stateName } from '../../step.ts'
 import { deliver } from './deliver.ts'
 import { fireTimer } from './fire.ts'
+import { type Intake, IntakeQueue } from './intake.ts'
 import { crashCell } from './lifecycle.ts'
 import type { Tree } from './tree.ts'
 
@@ -16,19 +18,10 @@ export interface TurnLimits {
   readonly turnStepsMax: number
 }
 
-/** Something from outside, applied inside a turn. What it throws is told to its sender alone: it must throw before it changes anything. */
-export interface Intake {
-  apply(tree: Tree): void
-  /** What came of an effect. Taken also while the run stops: what is known is recorded. */
-  readonly isOutcome?: boolean
-  committed?(): void
-  failed?(error: unknown): void
-}
-
 export class Turns {
   readonly #tree: Tree
   readonly #limits: TurnLimits
-  readonly #waiting: Intake[] = []
+  readonly #waiting = new IntakeQueue()
   #isTimersTurn = false
   #cascadeSteps = 0
 
@@ -39,7 +32,7 @@ export class Turns {
 
   /** Events from outside that wait to be taken in. */
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   push(intake: Intake): void {
@@ -48,7 +41,7 @@ export class Turns {
 
   /** Gives up everything that waits. */
   drop(): Intake[] {
-    return this.#waiting.splice(0)
+    return this.#waiting.drain()
   }
 
   /** Runs steps until quiet or the budget is used. @param taken  gets what was taken in, also when a turn breaks off: it is acknowledged, or told. */
@@ -87,7 +80,7 @@ export class Turns {
     const due = this.#tree.timers.first()
     const isDue = due !== undefined && due.dueAt <= this.#tree.now
     this.#isTimersTurn = !this.#isTimersTurn
-    if (isDue && (this.#isTimersTurn || this.#waiting.length === 0)) {
+    if (isDue && (this.#isTimersTurn || this.#waiting.size === 0)) {
       fireTimer(this.#tree, due)
       return true
     }
@@ -110,6 +103,14 @@ export class Turns {
     const message = `one event has led to ${CASCADE_STEPS_MAX} steps; ${envelope.event.type} to ${envelope.to} is not delivered`
     const canCrash = cell?.row.status === 'active' || (cell?.row.status === 'starting' && envelope.kind === 'start')
     if (cell === undefined || !canCrash) this.#tree.done(envelope, 'buried')
-    else crashCell(this.#tree, cell, envelope, { code: 'E_CASCADE', message, path: envelope.to, event: envelope.event.type })
+    else
+      crashCell(this.#tree, cell, envelope, {
+        code: 'E_CASCADE',
+        message,
+        path: envelope.to,
+        state: stateName(this.#tree.snapshotOf(cell)?.value ?? null),
+        event: envelope.event.type,
+        hint: 'a machine answers its own events without end: look at what it sends in this state',
+      })
   }
 }

@@ -1,45 +1,33 @@
-/** The tree as people see it: from the live image, or from the stored one of a run that nobody runs. */
-import type { Json } from '../../../json.ts'
-import type { Address } from '../../../protocol.ts'
-import type { EncodedSnapshot } from '../../cell.ts'
-import type { CellView, RunSession } from '../../engine.ts'
-import { plainSnapshot } from '../../snapshot.ts'
-import type { CellRow, EffectRow, Store } from '../../store.ts'
-import type { Tree } from './tree.ts'
+/** The tree as people see it: at its last commit, or at any position before. */
+import type { Json } from '../json.ts'
+import type { Address } from '../protocol.ts'
+import type { EncodedSnapshot } from './cell.ts'
+import type { CellView, RunSession } from './engine.ts'
+import { waitingMail } from './past.ts'
+import { plainSnapshot } from './snapshot.ts'
+import type { CellRow, EffectRow, Store } from './store.ts'
 
-export function treeView(tree: Tree, store: Store): CellView {
-  return viewOf(
-    {
-      cells: [...tree.cells.values()].map((cell) => cell.row),
-      snapshot: (row) => tree.snapshotOf(tree.cells.get(row.address)!),
-      mailbox: (address) => tree.mail.depth(address),
-      effects: store.effects(tree.run.run),
-    },
-    tree.run.tree,
-  )
-}
-
-/** The tree of a run at its last commit, whoever runs it. */
-export function storedTreeView(store: Store, run: string): CellView {
-  const image = store.image(run)
+/** The tree of a run when its journal ended at a position (default: now), whoever runs it. Between turns a live tree is what is stored. */
+export function treeView(store: Store, run: string, at?: number): CellView {
+  const row = store.run(run)
   const depth = new Map<Address, number>()
-  for (const { to } of image.envelopes) depth.set(to, (depth.get(to) ?? 0) + 1)
+  for (const { to } of waitingMail(store, run, at)) depth.set(to, (depth.get(to) ?? 0) + 1)
   return viewOf(
     {
-      cells: image.cells,
-      snapshot: (row) => store.snapshot(run, row.address, row.incarnation),
+      cells: store.cells(run, at),
+      snapshot: (row) => store.snapshot(run, row.address, row.incarnation, at),
       mailbox: (address) => depth.get(address) ?? 0,
-      effects: store.effects(run),
+      effects: store.effects(run, at),
     },
-    image.run.tree,
+    row?.tree ?? null,
   )
 }
 
-/** An actor's snapshot as the store has it. */
-export function storedSnapshot(store: Store, run: string, address: Address): ReturnType<RunSession['snapshot']> {
-  const row = store.image(run).cells.find((cell) => cell.address === address)
-  const snapshot = row === undefined || row.status === 'starting' ? null : store.snapshot(run, address, row.incarnation)
-  return row === undefined || snapshot === null ? null : { ...plainSnapshot(snapshot), incarnation: row.incarnation }
+/** An actor's snapshot as the store has it, at a position. */
+export function snapshotView(store: Store, run: string, address: Address, at?: number): ReturnType<RunSession['snapshot']> {
+  const row = store.cell(run, address, at)
+  const snapshot = row === null || row.status === 'starting' ? null : store.snapshot(run, address, row.incarnation, at)
+  return row === null || snapshot === null ? null : { ...plainSnapshot(snapshot), incarnation: row.incarnation }
 }
 
 interface Source {

@@ -1,0 +1,11 @@
+/** All measurements, in the order in which they are reported. */
+import type { Measurement } from './figure.ts'
+import { conversation } from './measurements/conversation.ts'
+import { fairness } from './measurements/fairness.ts'
+import { idle } from './measurements/idle.ts'
+import { million } from './measurements/million.ts'
+import { pool } from './measurements/pool.ts'
+import { resume } from './measurements/resume.ts'
+import { watchers } from './measurements/watchers.ts'
+
+export const MEASUREMENTS: readonly Measurement[] = [conversation, pool, idle, resume, watchers, fairness, million]

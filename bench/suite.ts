@@ -4,8 +4,10 @@ import { conversation } from './measurements/conversation.ts'
 import { fairness } from './measurements/fairness.ts'
 import { idle } from './measurements/idle.ts'
 import { million } from './measurements/million.ts'
+import { plain } from './measurements/plain.ts'
 import { pool } from './measurements/pool.ts'
 import { resume } from './measurements/resume.ts'
+import { steps } from './measurements/steps.ts'
 import { watchers } from './measurements/watchers.ts'
 
-export const MEASUREMENTS: readonly Measurement[] = [conversation, pool, idle, resume, watchers, fairness, million]
+export const MEASUREMENTS: readonly Measurement[] = [steps, plain, conversation, pool, idle, resume, watchers, fairness, million]

@@ -43,6 +43,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_CONFIRM_REQUIRED: { exit: 2 },
   E_CHOICE_REQUIRED: { exit: 2 },
   E_EVENT_REFUSED: { exit: 2 },
+  E_FILE_EXISTS: { exit: 2 },
   E_CONFIG_INVALID: { exit: 3 },
   E_TASK_NOT_FOUND: { exit: 3 },
   E_TASK_INVALID: { exit: 3 },

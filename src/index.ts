@@ -5,6 +5,7 @@
  *     start, resume   -> RunSession: send, ask, snapshot, tree, watch, done, stop  runtime/engine.ts
  *   effect, Failure   what touches the world, declared beside your machines      effect.ts
  *   sqliteStore       where runs are kept                                        runtime/stores/sqlite/store.ts
+ *   memoryStore       the same without a file, for tests                         runtime/stores/memory.ts
  *   localEngine       this process and that store, with a clock of your own      runtime/engines/local.ts
  *   team*, scripted   the coding team, and the provider that stands in for a model  actors/team.ts, actors/effects.ts
  *
@@ -39,4 +40,5 @@ export type { Clock } from './runtime/clock.ts'
 export type { CellView, Engine, Frame, Recovery, Result, ResumeOptions, RunSession, StartOptions } from './runtime/engine.ts'
 export { localEngine } from './runtime/engines/local.ts'
 export type { Store } from './runtime/store.ts'
+export { memoryStore, type SharedMemory, sharedMemory } from './runtime/stores/memory.ts'
 export { sqliteStore } from './runtime/stores/sqlite/store.ts'

@@ -47,16 +47,21 @@ function walk(value: unknown, path: string, isRef: (value: object) => boolean, a
   if (Array.isArray(value)) {
     if (Object.keys(value).length !== value.length)
       throw notJson(path, 'an array with holes or with properties of its own', 'JSON keeps only its elements')
-    for (let index = 0; index < value.length; index++) walk(value[index], `${path}[${index}]`, isRef, above)
+    for (let index = 0; index < value.length; index++) {
+      const member: unknown = value[index]
+      // Most members of a large value were looked at before: the path to them is not spelled out.
+      if (typeof member !== 'object' || member === null || !isRef(member)) walk(member, `${path}[${index}]`, isRef, above)
+    }
   } else {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype !== Object.prototype && prototype !== null) {
       throw notJson(path, `a ${value.constructor?.name ?? 'class instance'}`, 'turn it into plain data first')
     }
     for (const key in value) {
-      if (RESERVED.has(key)) throw notJson(`${path}.${key}`, 'a reserved key', 'choose another name')
+      if (key.startsWith('@') && RESERVED.has(key)) throw notJson(`${path}.${key}`, 'a reserved key', 'choose another name')
       const member = (value as Record<string, unknown>)[key]
-      if (member !== undefined) walk(member, `${path}.${key}`, isRef, above)
+      if (typeof member === 'object' ? member !== null && !isRef(member) : member !== undefined)
+        walk(member, `${path}.${key}`, isRef, above)
     }
   }
   above.delete(value)

@@ -19,6 +19,12 @@ export const MAILBOX_DEPTH_MAX = 10_000
 export const INTAKE_MAX = 10_000
 /** Actors of one run that stay in memory while they rest; the others are read again when something comes for them. */
 export const CELLS_HOT_MAX = 4_096
+/** Texts from this length on are stored apart, once however often they are named: UTF-16 units. */
+export const BLOB_CHARS_MIN = 4_096
+/** Shorter ones are not worth compressing. */
+export const BLOB_COMPRESSED_BYTES_MIN = 256
+/** Journal entries between two seals: what taking a run over has to verify at most, beside what is open. */
+export const SEAL_ENTRIES = 1_000
 /** Journal entries that a watcher may lag behind a live run before it is told of a gap. They are kept in memory while somebody watches. */
 export const WATCH_LAG_ENTRIES_MAX = 10_000
 /** Frames that all watchers of a run together get at once, and then a second: what watching may cost it. */

@@ -1,8 +1,10 @@
 /** A tree of counters with a context of about 1 KB: what most measurements drive. */
+import { createActor } from 'xstate'
 import { createTroupe, type Troupe } from '../../src/actors/troupe.ts'
 import type { TreeSpec } from '../../src/protocol.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
 import type { Store } from '../../src/runtime/store.ts'
+import { meter, type Spent } from '../meter.ts'
 import { COUNT, counter } from './machines.ts'
 import { poolEngine, startChildren } from './pool-run.ts'
 
@@ -57,4 +59,12 @@ export function checkCounted({ session, addresses }: Counters, count: number): v
     const found = (session.snapshot(address)?.context as { count: number } | undefined)?.count
     if (found !== count) throw new Error(`${address} counted ${found} of ${count} events`)
   }
+}
+
+/** The same machines and events under XState's own actors: nothing is stored. */
+export async function runPlain({ actors, steps }: { actors: number; steps: number }): Promise<Spent> {
+  const all = Array.from({ length: actors }, () => createActor(counter).start())
+  return meter(() => {
+    for (let sent = 0; sent < steps; sent++) all[sent % actors]!.send(COUNT)
+  })
 }

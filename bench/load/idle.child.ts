@@ -12,7 +12,7 @@ export interface IdleInput {
   readonly stages: readonly number[]
 }
 
-/** Bytes after a garbage collection, before anything and after each stage; the last is after each actor was woken once. */
+/** Bytes after a garbage collection, after each stage; the last is after each actor was woken once. */
 export interface Held {
   /** Objects and buffers: the heap in use, and what hangs on it. */
   readonly heap: readonly number[]
@@ -29,9 +29,7 @@ process.exit(0)
 
 async function parked(file: string): Promise<void> {
   const session = await poolEngine(sqliteStore({ path: file })).start('worker')
-  await startChildren(session, 0, Math.min(500, stages[0]!)) // What the first few bring with them is not theirs: code, statements, caches.
-  await weigh()
-  let started = Math.min(500, stages[0]!)
+  let started = 0
   for (const stage of stages) {
     await startChildren(session, started, stage)
     started = stage
@@ -46,13 +44,8 @@ async function parked(file: string): Promise<void> {
 
 function plain(): void {
   const actors: unknown[] = []
-  const start = (to: number): void => {
-    while (actors.length < to) actors.push(createActor(worker).start())
-  }
-  start(Math.min(500, stages[0]!))
-  void weigh()
   for (const stage of stages) {
-    start(stage)
+    while (actors.length < stage) actors.push(createActor(worker).start())
     void weigh()
   }
 }

@@ -46,7 +46,11 @@ export const worker = setup({
  * Stands in for the root, under the name that alone may order cells.
  */
 export const pool = setup({
-  types: { context: {} as { src: string }, input: {} as { input: { src: string } | null }, events: {} as { type: 'pool.start'; id: string } | { type: `cell.${string}` } | { type: 'shutdown' } },
+  types: {
+    context: {} as { src: string },
+    input: {} as { input: { src: string } | null },
+    events: {} as { type: 'pool.start'; id: string } | { type: `cell.${string}` } | { type: 'shutdown' },
+  },
   actions: { 'cell.start': (_, _params: { id: string; src: string }) => {} },
 }).createMachine({
   id: 'pool',

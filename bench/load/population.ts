@@ -46,7 +46,10 @@ export async function stampOf(path: string): Promise<Stamp> {
   const { created, owner } = recording
   if (created === null || owner === null || cell === undefined || snapshot === undefined || commits.length !== 1)
     throw new Defect('E_BENCH', `the start of one worker came in ${commits.length} commits`)
-  const bornWith = Math.max(0, entries.findIndex(({ pos }) => pos === snapshot.born))
+  const bornWith = Math.max(
+    0,
+    entries.findIndex(({ pos }) => pos === snapshot.born),
+  )
   return { created, owner, before, entries, cell, snapshot, bornWith, last: commits[0]! }
 }
 

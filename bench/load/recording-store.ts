@@ -8,8 +8,11 @@ export interface Recording {
   readonly commits: Commit[]
 }
 
-/** Passes everything on, and keeps commits by reference: nothing is copied while the engine is timed. */
-export function recordingStore(store: Store): { readonly store: Store; readonly recording: Recording } {
+/**
+ * Passes everything on, and keeps commits by reference: nothing is copied.
+ * @param committed  called after each commit.
+ */
+export function recordingStore(store: Store, committed?: () => void): { readonly store: Store; readonly recording: Recording } {
   const recording: Recording = { created: null, owner: null, commits: [] }
   const wrap = (owned: Owned): Owned => ({
     run: owned.run,
@@ -17,6 +20,7 @@ export function recordingStore(store: Store): { readonly store: Store; readonly 
     commit: (commit) => {
       owned.commit(commit)
       recording.commits.push(commit)
+      committed?.()
     },
     check: () => owned.check(),
     release: () => owned.release(),

@@ -10,8 +10,11 @@ import type { Commit } from '../../src/runtime/store.ts'
  */
 export function payloadBytes(commit: Commit, known: Set<string>): number {
   const { journal, snapshots, clock, counters, run_, ...rows } = commit
-  const others = Object.values(rows).filter((value): value is readonly unknown[] => Array.isArray(value))
-  const texts = [...journal.map(({ data, type, path, hash }) => data + type + (path ?? '') + hash), JSON.stringify({ clock, counters, run_ })]
+  const others: unknown[] = Object.values(rows).filter((value) => Array.isArray(value))
+  const texts = [
+    ...journal.map(({ data, type, path, hash }) => data + type + (path ?? '') + hash),
+    JSON.stringify({ clock, counters, run_ }),
+  ]
   for (const row of others.flat()) texts.push(JSON.stringify(row))
   for (const { snapshot } of snapshots) texts.push(snapshot.json, ...newChunks(snapshot.chunks ?? [], known))
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)

@@ -28,7 +28,7 @@ export const conversation: Measurement = {
   run: async (options) => {
     const cases: Case[] = []
     for (const src of ['threaded', 'listed'] as const)
-      for (const agents of [1, scaled(AGENTS, options)]) cases.push(await measured(options, src, agents))
+      for (const agents of [1, Math.max(2, scaled(AGENTS, options))]) cases.push(await measured(options, src, agents))
     return [...cases, await messageAlone(options), await wholeSnapshot(options)]
   },
 }
@@ -44,7 +44,9 @@ async function measured(options: Options, src: 'threaded' | 'listed', agents: nu
   })
   const session = await troupe.start({ id: 'bench', children })
   const say = (round: number): Promise<unknown> =>
-    Promise.all(children.map(({ id, input }) => session.send(`/bench/${id}`, { type: 'say', message: message(input.from + length + round) })))
+    Promise.all(
+      children.map(({ id, input }) => session.send(`/bench/${id}`, { type: 'say', message: message(input.from + length + round) })),
+    )
   await say(0) // Everybody is up when this is acknowledged.
   const known = new Set<string>()
   for (const commit of recording.commits) payloadBytes(commit, known)

@@ -44,7 +44,10 @@ const actor = setup({
         guard: ({ event }) => event.left > 0,
         actions: [
           assign({ count: ({ context }) => context.count + 1 }),
-          sendTo(({ self }) => self, ({ event }) => ({ type: 'cascade', left: event.left - 1 })),
+          sendTo(
+            ({ self }) => self,
+            ({ event }) => ({ type: 'cascade', left: event.left - 1 }),
+          ),
         ],
       },
       { actions: assign({ count: ({ context }) => context.count + 1 }) },
@@ -77,14 +80,16 @@ async function measured(options: Options, flood: 'quiet' | 'outside' | 'cascade'
   const ms = [...waits.values()].map((wait) => wait.ms)
   return {
     name: `${flood}: ${OTHERS} actors, ${each} events each, one after another`,
-    figures: [
-      ...distribution('steps of others in between', '', steps),
-      ...distribution('waited', 'ms', ms),
-    ],
+    figures: [...distribution('steps of others in between', '', steps), ...distribution('waited', 'ms', ms)],
   }
 }
 
-async function floodWith(session: RunSession, flood: 'quiet' | 'outside' | 'cascade', over: AbortSignal, told: { position: number }): Promise<void> {
+async function floodWith(
+  session: RunSession,
+  flood: 'quiet' | 'outside' | 'cascade',
+  over: AbortSignal,
+  told: { position: number },
+): Promise<void> {
   if (flood === 'quiet') return
   const event = flood === 'outside' ? { type: 'flood' } : { type: 'cascade', left: CASCADE }
   await Promise.all(
@@ -140,5 +145,9 @@ function firstAfter(positions: readonly number[], since: number): number {
 function distribution(name: string, unit: '' | 'ms', values: readonly number[]) {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
-  return [figure(`${name}, half of them`, unit, at(0.5)), figure(`${name}, 99 of 100`, unit, at(0.99)), figure(`${name}, the longest`, unit, at(1))]
+  return [
+    figure(`${name}, half of them`, unit, at(0.5)),
+    figure(`${name}, 99 of 100`, unit, at(0.99)),
+    figure(`${name}, the longest`, unit, at(1)),
+  ]
 }

@@ -45,7 +45,9 @@ async function measured(options: Options, stamp: Stamp, runs: number, each: numb
   const file = [figure('file', 'bytes', statSync(path).size), figure('file, an actor', 'bytes', statSync(path).size / (runs * each))]
   const written = figure('written, an actor', 'us', wallUs / (runs * each))
   const name = runs === 1 ? `one run of ${each} actors` : `${runs} runs of ${each} actors`
-  const cases: Case[] = [{ name: `${name}, any one of them asked`, figures: [...firstAnswerFigures({ engine: answers, raw: [] }), ...file, written] }]
+  const cases: Case[] = [
+    { name: `${name}, any one of them asked`, figures: [...firstAnswerFigures({ engine: answers, raw: [] }), ...file, written] },
+  ]
   if (runs > 1) {
     const input: FirstAnswerInput = { path, runs: ids, address: childAddress(each >> 1) }
     const all = await inFreshProcess<FirstAnswer>(FIRST_ANSWER, input)

@@ -11,8 +11,8 @@ import { atMost, type Case, type Figure, figure, type Goal, type Measurement, ty
 import { inFreshProcess } from '../fresh.ts'
 import type { FirstAnswer, FirstAnswerInput } from '../load/first-answer.child.ts'
 import type { HistoryInput } from '../load/history.child.ts'
-import type { RawAnswer } from '../load/raw-answer.child.ts'
 import { childAddress } from '../load/pool-run.ts'
+import type { RawAnswer } from '../load/raw-answer.child.ts'
 import { median } from '../meter.ts'
 
 const ACTORS = 1_000
@@ -70,7 +70,15 @@ export function firstAnswerFigures({ engine, raw }: Answers, goal: Goal | null =
     figure('first answer, from before the open', 'ms', of('answeredMs'), goal),
     figure('of it: open', 'ms', of('openMs')),
     figure('of it: resume', 'ms', of('resumeMs')),
-    ...(raw.length === 0 ? [] : [figure('raw: open, read a row, a synced write', 'ms', raw.map(({ answeredMs }) => answeredMs))]),
+    ...(raw.length === 0
+      ? []
+      : [
+          figure(
+            'raw: open, read a row, a synced write',
+            'ms',
+            raw.map(({ answeredMs }) => answeredMs),
+          ),
+        ]),
     figure('the next answer', 'ms', of('nextMs')),
     figure('before it: node starts, code is loaded', 'ms', of('loadedMs')),
     figure('resident memory', 'bytes', of('residentBytes')),

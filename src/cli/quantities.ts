@@ -19,6 +19,9 @@ export function wholeNumber(text: string): number {
   return value
 }
 
+/** The same, or `0`. */
+export const wholeNumberOrNone = (text: string): number => (text === '0' ? 0 : wholeNumber(text))
+
 /** A journal position, `412` or `#412`. */
 export function position(text: string): number {
   const [, digits] = /^#?(\d+)$/.exec(text) ?? []

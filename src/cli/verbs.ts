@@ -2,7 +2,8 @@
 import { type Command, Option } from 'commander'
 import type { Context } from './context.ts'
 import type { LogsOptions } from './logs.ts'
-import { durationMs, position, wholeNumber } from './quantities.ts'
+import type { PruneFlags } from './prune.ts'
+import { durationMs, position, wholeNumber, wholeNumberOrNone } from './quantities.ts'
 
 /** Calls a verb with everything around it in place. */
 export type Call = (command: Command, run: (context: Context) => Promise<number>) => Promise<void>
@@ -13,6 +14,7 @@ const RUN = 'a run: 4 or more characters of its id, or its name'
 export function addVerbs(program: Command, call: Call): void {
   addRunning(program, call)
   addLooking(program, call)
+  addKeeping(program, call)
 }
 
 function addRunning(program: Command, call: Call): void {
@@ -82,6 +84,42 @@ function addLooking(program: Command, call: Call): void {
     .option('-n, --lines <n>', 'at most so many, the last ones', wholeNumber, 200)
     .action(async (run: string | undefined, options: LogsOptions, command: Command) =>
       call(command, async (context) => (await import('./logs.ts')).logs(context, run, options)),
+    )
+}
+
+function addKeeping(program: Command, call: Call): void {
+  const db = program.command('db').description('the store as a file: how it stands, whether it is whole, copies of it')
+  db.command('status')
+    .description('its size, its schema, what is in it')
+    .action(async (_, command: Command) => call(command, async (context) => (await import('./db.ts')).dbStatus(context)))
+  db.command('check')
+    .description('look for damage; changes nothing')
+    .option('--deep', 'every page, row and entry, and not only what a resume rests on')
+    .action(async (options, command: Command) => call(command, async (context) => (await import('./db.ts')).dbCheck(context, options)))
+  db.command('backup')
+    .description('copy it, also while runs go on')
+    .argument('[file]', 'where to; default: a new file in the folder `backups` beside it')
+    .option('--force', 'replace a file that exists')
+    .action(async (file: string | undefined, options, command: Command) =>
+      call(command, async (context) => (await import('./db.ts')).dbBackup(context, file, options)),
+    )
+  db.command('migrate')
+    .description('bring it to the schema of this release; the old file is kept')
+    .action(async (_, command: Command) => call(command, async (context) => (await import('./db.ts')).dbMigrate(context)))
+  db.command('restore')
+    .description('go back to a backup; what is there is kept under another name')
+    .argument('<file>', 'a backup')
+    .action(async (file: string, _, command: Command) => call(command, async (context) => (await import('./db.ts')).dbRestore(context, file)))
+  program
+    .command('prune')
+    .description('delete runs that have ended')
+    .argument('[runs...]', 'runs by id or name; without any: those that the options choose')
+    .option('--older-than <duration>', 'only those that ended so long ago, like 30d', durationMs)
+    .option('--keep-last <n>', 'keep so many that ended, the newest (20)', wholeNumberOrNone)
+    .addOption(new Option('--status <status>', 'only these, unfinished ones too').choices(STATUSES))
+    .option('--dry-run', 'only say what would go')
+    .action(async (runs: readonly string[], options: PruneFlags, command: Command) =>
+      call(command, async (context) => (await import('./prune.ts')).prune(context, runs, options)),
     )
 }
 

@@ -77,7 +77,9 @@ export function partOf(value: unknown, before?: unknown): Part {
     const text = JSON.stringify(value)
     if (text.length <= APART_CHARS) return whole(text)
   }
-  const shape = shapeOf(value, typeof before === 'object' && before !== null ? before : undefined)
+  // What was read from a store knows its own runs, and needs no predecessor.
+  const known = levelsBuilt.has(value) ? value : before
+  const shape = shapeOf(value, typeof known === 'object' && known !== null ? known : undefined)
   const part = plain(shape) ?? long(shape, value)
   if (shape.strings.size > 0) stringsBuilt.set(value, shape.strings)
   partsBuilt.set(value, part)
@@ -89,12 +91,12 @@ export const memberOf = (part: Part): Entry => (part.isList || part.text.length 
 
 /** An array or an object, as a sequence of entries. */
 interface Shape {
-  readonly length: number
+  readonly members: Members
+  /** The text before an entry: nothing, or its key. */
   readonly label: (index: number) => string
   readonly part: (index: number) => Part
   readonly wrap: (text: string) => string
-  readonly before: Before | undefined
-  readonly levelsBefore: Levels | undefined
+  readonly before: { readonly members: Members; readonly levels: Levels } | undefined
   /** Filled while parts are built. */
   readonly strings: Map<string | number, LongString>
 }
@@ -102,48 +104,70 @@ interface Shape {
 function shapeOf(value: object, before: object | undefined): Shape {
   const strings = new Map<string | number, LongString>()
   const stringsBefore = before === undefined ? undefined : stringsBuilt.get(before)
-  const levelsBefore = before === undefined ? undefined : levelsBuilt.get(before)
-  const build = (member: unknown, key: string | number): Part => {
-    if (typeof member !== 'string' || member.length <= APART_CHARS / 6) return partOf(member, (before as Record<string, unknown> | undefined)?.[key])
+  const members = membersOf(value)
+  const { keys, values } = members
+  const part = (index: number): Part => {
+    const key = keys?.[index] ?? index
+    const member = values[index]
+    if (typeof member !== 'string') return partOf(member, (before as Record<string, unknown> | undefined)?.[key])
     const long = longString(member, stringsBefore?.get(key))
     if (long.part.text.length > APART_CHARS) strings.set(key, long)
     return long.part
   }
-  if (Array.isArray(value)) {
-    const was = Array.isArray(before) ? (before as readonly unknown[]) : undefined
-    return {
-      length: value.length,
-      label: () => '',
-      part: (index) => build(value[index], index),
-      wrap: (text) => `[${text}]`,
-      before: sameIn(was?.length, levelsBefore, (index, old) => value[index] === was?.[old]),
-      levelsBefore: was === undefined ? undefined : levelsBefore,
-      strings,
-    }
-  }
-  const members = value as Readonly<Record<string, unknown>>
-  const keys = keysOf(members)
-  const was = before === undefined || Array.isArray(before) || levelsBefore === undefined ? undefined : (before as Readonly<Record<string, unknown>>)
-  const keysWere = was === undefined ? [] : keysOf(was)
-  const isSame = (index: number, old: number): boolean => {
-    const key = keys[index]!
-    return key === keysWere[old] && members[key] === was![key]
-  }
+  const levels = before !== undefined && Array.isArray(before) === Array.isArray(value) ? levelsBuilt.get(before) : undefined
   return {
-    length: keys.length,
-    label: (index) => `${JSON.stringify(keys[index])}:`,
-    part: (index) => build(members[keys[index]!], keys[index]!),
-    wrap: (text) => `{${text}}`,
-    before: was === undefined ? undefined : sameIn(keysWere.length, levelsBefore, isSame),
-    levelsBefore: was === undefined ? undefined : levelsBefore,
+    members,
+    label: keys === null ? () => '' : (index) => `${JSON.stringify(keys[index])}:`,
+    part,
+    wrap: keys === null ? (text) => `[${text}]` : (text) => `{${text}}`,
+    before: levels === undefined ? undefined : { members: membersOf(before!), levels },
     strings,
   }
 }
 
-const keysOf = (value: Readonly<Record<string, unknown>>): readonly string[] => Object.keys(value).filter((key) => value[key] !== undefined)
+interface Members {
+  /** Null for an array. */
+  readonly keys: readonly string[] | null
+  readonly values: readonly unknown[]
+}
+/** Of long objects: to list the members of one costs more than to compare them. */
+const membersListed = new WeakMap<object, Members>()
 
-function sameIn(length: number | undefined, levels: Levels | undefined, isSame: Before['isSame']): Before | undefined {
-  return length === undefined || levels === undefined ? undefined : { length, runs: levels[0]!, isSame }
+function membersOf(value: object): Members {
+  if (Array.isArray(value)) return { keys: null, values: value }
+  const listed = membersListed.get(value)
+  if (listed !== undefined) return listed
+  const keys: string[] = []
+  const values: unknown[] = []
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key]
+    if (member === undefined) continue // JSON drops it.
+    keys.push(key)
+    values.push(member)
+  }
+  const members = { keys, values }
+  if (keys.length > 64) membersListed.set(value, members)
+  return members
+}
+
+function runsBefore({ members, before }: Shape): Before | undefined {
+  if (before === undefined) return undefined
+  const { keys, values } = members
+  const { keys: keysWere, values: valuesWere } = before.members
+  const runs = before.levels[0]!
+  if (keys === null || keysWere === null)
+    return {
+      runs,
+      now: (index) => values[index],
+      was: (was) => valuesWere[was],
+      isSame: (index, was) => values[index] === valuesWere[was],
+    }
+  return {
+    runs,
+    now: (index) => keys[index],
+    was: (was) => keysWere[was],
+    isSame: (index, was) => values[index] === valuesWere[was] && keys[index] === keysWere[was],
+  }
 }
 
 /** All entries side by side; undefined where they are too many. */
@@ -151,7 +175,7 @@ function plain(shape: Shape): Part | undefined {
   const parts: Part[] = []
   let chars = 0
   let inlineChars = 0
-  for (let index = 0; index < shape.length; index++) {
+  for (let index = 0; index < shape.members.values.length; index++) {
     const part = shape.part(index)
     const length = part.isList || part.text.length > APART_CHARS ? REF_CHARS : part.text.length
     chars += shape.label(index).length + length + 1
@@ -167,15 +191,16 @@ function plain(shape: Shape): Part | undefined {
 const labelled = (label: string, { text, chunks }: Entry): Entry => ({ text: label + text, chunks })
 
 function long(shape: Shape, value: object): Part {
+  const { length } = shape.members.values
   const sequence: Sequence = {
-    length: shape.length,
+    length,
     entry: (index) => labelled(shape.label(index), memberOf(shape.part(index))),
     text: (entries) => shape.wrap(textOf(entries)),
   }
-  const levels = levelsOn(cut(sequence, shape.before), shape.levelsBefore)
+  const levels = levelsOn(cut(sequence, runsBefore(shape)), shape.before?.levels)
   levelsBuilt.set(value, levels)
   const rest: Entry[] = []
-  for (let index = countOf(levels[0]!); index < shape.length; index++) rest.push(sequence.entry(index))
+  for (let index = countOf(levels[0]!); index < length; index++) rest.push(sequence.entry(index))
   return listPart(levels, rest.length === 0 ? null : { text: sequence.text(rest), chunks: chunksOf(rest) })
 }
 
@@ -183,20 +208,28 @@ function long(shape: Shape, value: object): Part {
 function longString(text: string, before: LongString | undefined): LongString {
   if (before?.text === text) return before
   if (text.length <= 2 * PIECE_CHARS) return { text, part: whole(JSON.stringify(text)), levels: [] }
-  const runs: Run[] = []
-  const runsWere = before?.levels[0] ?? []
-  let at = 0
-  let wasAt = 0
-  for (let end = pieceEnd(text, 0); end < text.length; end = pieceEnd(text, at)) {
-    const old = runsWere[runs.length]
-    const piece = text.slice(at, end)
-    const isKept = old?.count === piece.length && wasAt === at && before?.text.slice(at, end) === piece
-    runs.push(isKept ? old : { count: piece.length, chunk: apartString(piece) })
-    at = end
-    wasAt += old?.count ?? 0
-  }
+  const runs = piecesOf(text, before)
+  const at = countOf(runs)
   const levels = levelsOn(runs, before?.levels)
   return { text, part: listPart(levels, whole(JSON.stringify(text.slice(at)))), levels }
+}
+
+function piecesOf(text: string, before: LongString | undefined): Run[] {
+  const old = before?.levels[0] ?? []
+  // Ten times as fast as startsWith.
+  const isLonger = before !== undefined && text.slice(0, before.text.length) === before.text
+  const runs: Run[] = isLonger ? [...old] : []
+  let at = countOf(runs)
+  let wasAt = at
+  for (let end = pieceEnd(text, at); end < text.length; end = pieceEnd(text, at)) {
+    const run = old[runs.length]
+    const piece = text.slice(at, end)
+    const isKept = run?.count === piece.length && wasAt === at && before?.text.slice(at, end) === piece
+    runs.push(isKept ? run : { count: piece.length, chunk: apartString(piece) })
+    at = end
+    wasAt += run?.count ?? 0
+  }
+  return runs
 }
 
 const apartString = (piece: string): Chunk => apart(whole(JSON.stringify(piece))).chunks[0]!

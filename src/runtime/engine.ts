@@ -7,12 +7,17 @@ import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
-import type { EffectRow, RunStatus } from './store.ts'
+import type { Migrated } from './migrations.ts'
+import type { EffectRow, MachineRow, RunStatus } from './store.ts'
 
 /** What an engine needs of the program: pure steps, and handlers for effects and named actions. */
 export interface Host {
   /** Version of a registered machine; throws `E_MACHINE_UNKNOWN` with what is registered. */
   machineVersion(machine: string): string
+  /** The registered machine of this name, with what stored snapshots rest on; null where there is none. */
+  machine(machine: string): MachineRow | null
+  /** What takes a stored actor over from another version of its machine to the registered one; null where no migration leads from there. It throws what a migration throws, and `E_MIGRATION_INVALID`. */
+  migration(machine: string, from: string): ((actor: StoredActor) => Migrated) | null
   /** Does the machine's current state take this event? Used by an ordered stop. */
   accepts(machine: string, snapshot: EncodedSnapshot, children: readonly ChildLink[], event: EventData): boolean
   step(input: StepInput): StepResult
@@ -22,6 +27,13 @@ export interface Host {
   action(machine: string, name: string, call: EffectCall<Json>): Promise<void> | void
   /** Ends what effects of a dead process left behind (processes with the run's tag), before any probe or repeat. Returns what was ended. */
   reap(run: string): Promise<readonly { readonly pid: number; readonly command: string }[]>
+}
+
+/** An actor as an older version of its machine has left it. */
+export interface StoredActor {
+  readonly address: Address
+  readonly snapshot: EncodedSnapshot
+  readonly children: readonly ChildLink[]
 }
 
 /** One fact, live or afterwards: the same in the journal, `logs --jsonl`, `run --jsonl` and the inspector's feed. */
@@ -155,6 +167,21 @@ export interface Recovery {
   readonly timersPending: number
   readonly mail: number
   readonly strays: readonly { readonly pid: number; readonly command: string }[]
+  /** Machines that are not the ones that the run has used before. */
+  readonly machines: readonly RecoveredMachine[]
+}
+
+export interface RecoveredMachine {
+  readonly machine: string
+  /** Versions: of the run, and of the one that is registered now. */
+  readonly from: string
+  readonly to: string
+  /** `compatible`: its actors go on as they stand. `migrated`: each was taken over. */
+  readonly verdict: 'compatible' | 'migrated'
+  /** Live actors that use it. */
+  readonly actors: number
+  /** In words. */
+  readonly differences: readonly string[]
 }
 
 export interface RecoveredEffect {

@@ -180,12 +180,21 @@ export function restore(
   return live
 }
 
-/** The state nodes of a machine, for checks. */
-export function nodesOf(
-  machine: AnyStateMachine,
-): readonly { readonly id: string; readonly invoke: readonly { readonly src: string }[] }[] {
-  return [...(machine as unknown as { idMap: Map<string, { id: string; invoke: readonly { src: string }[] }> }).idMap.values()]
+/** A state of a machine, as far as checks and comparisons look at it. */
+export interface StateNode {
+  readonly id: string
+  /** Its keys from the root, which has none. */
+  readonly path: readonly string[]
+  readonly type: string
+  readonly history: string | false
+  readonly config: { readonly initial?: unknown; readonly after?: object; readonly on?: object }
+  readonly invoke: readonly { readonly id: string; readonly src: string }[]
 }
+
+/** The states of a machine, outer ones first. */
+export const nodesOf = (machine: AnyStateMachine): readonly StateNode[] => [
+  ...(machine as unknown as { idMap: Map<string, StateNode> }).idMap.values(),
+]
 
 const probed = new WeakSet<object>()
 

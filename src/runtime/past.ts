@@ -19,7 +19,6 @@ export interface WaitingMail {
   readonly kind: Envelope['kind']
   readonly to: Address
   readonly from: Address | null
-  /** Of mail that was dropped in the end only the type is known. */
   readonly event: EventData
   /** Position of the entry that sent it. */
   readonly cause: number | null
@@ -40,20 +39,37 @@ function takenLater(store: PastStore, run: string, at: number, end: number): Wai
   const known = new Set(store.image(run, at).envelopes.map(({ seq }) => seq))
   return store
     .journal(run, at, end - at)
-    .filter(({ cause }) => cause !== null && cause <= at)
     .flatMap((entry) => mailOf(entry, store, run))
-    .filter(({ seq }) => seq === null || !known.has(seq))
+    .filter(({ seq, cause }) => cause !== null && cause <= at && (seq === null || !known.has(seq)))
 }
 
 /** The mail that an entry tells the end of. */
 function mailOf(entry: JournalEntry, store: PastStore, run: string): WaitingMail[] {
-  const data = JSON.parse(entry.data)
-  const from = (): Address | null => store.journal(run, entry.cause! - 1, 1)[0]?.path ?? null
-  if (entry.type === 'step.committed')
-    return [{ seq: data.seq, kind: data.kind ?? 'mail', to: entry.path!, from: from(), event: data.event, cause: entry.cause }]
-  if (entry.type === 'actor.crashed')
-    return [{ seq: data.seq ?? null, kind: 'mail', to: entry.path!, from: from(), event: data.deadLetter, cause: entry.cause }]
-  if (entry.type === 'message.dropped' && !String(data.event).startsWith('outcome of '))
-    return [{ seq: null, kind: 'mail', to: data.to, from: data.from, event: { type: data.event }, cause: entry.cause }]
+  const { type, path, cause, data } = entry
+  if (type === 'step.committed' || type === 'actor.crashed') {
+    const { seq = null, kind = 'mail', event, deadLetter } = JSON.parse(data)
+    return [{ seq, kind, to: path!, from: senderOf(entry, store, run), event: event?.type === undefined ? deadLetter : event, cause }]
+  }
+  if (type === 'message.dropped' || type === 'message.buried') {
+    const { to = path, from, letter, sent = cause } = JSON.parse(data)
+    return letter === undefined ? [] : [{ seq: null, kind: 'mail', to, from, event: letter, cause: sent }]
+  }
+  if (type === 'actor.stopped') {
+    const { letter, seq = null } = JSON.parse(data)
+    return letter === undefined ? [] : [{ seq, kind: 'stop', to: path!, from: senderOf(entry, store, run), event: letter, cause }]
+  }
+  if (type === 'ask.settled') {
+    const { answer, ask, from = null, seq = null } = JSON.parse(data)
+    return answer === undefined ? [] : [{ seq, kind: 'mail', to: `/@ask/${ask}`, from, event: answer, cause }]
+  }
+  if (type === 'timer.cleared') {
+    const { letter, fired = null } = JSON.parse(data)
+    return letter === undefined ? [] : [{ seq: null, kind: 'timer', to: path!, from: path, event: letter, cause: fired }]
+  }
   return []
+}
+
+/** The entry that caused this one tells who sent what it took. */
+function senderOf({ cause }: JournalEntry, store: PastStore, run: string): Address | null {
+  return cause === null ? null : (store.journal(run, cause - 1, 1)[0]?.path ?? null)
 }

@@ -32,12 +32,13 @@ export interface Life {
 
 /** @throws {Defect} `E_SNAPSHOT_LOST` with the reason, where it cannot be had again exactly. */
 export function rebuild(store: Stored, host: Pick<Host, 'step'>, life: Life): Rebuilt {
-  const base = soundBefore(store, life)
+  const since = store.cell(life.run, life.address, life.at)?.since ?? life.incarnation
+  const base = soundBefore(store, life, since)
   let snapshot = base?.snapshot ?? null
   let steps = 0
   for (const entry of entriesOf(store, life, base?.position ?? 0)) {
     if (entry.type === 'actor.migrated') throw lost(life, `it was migrated at #${entry.pos}, and its machine of before is not here`)
-    if (entry.type !== 'step.committed') continue
+    if (entry.type !== 'step.committed' || entry.inc! < since || entry.inc! > life.incarnation) continue
     snapshot = again(store, host, life, entry, snapshot)
     steps++
   }
@@ -45,9 +46,13 @@ export function rebuild(store: Stored, host: Pick<Host, 'step'>, life: Life): Re
   return { snapshot, from: base?.position ?? 0, steps }
 }
 
+interface Sound {
+  readonly snapshot: EncodedSnapshot
+  readonly position: number
+}
+
 /** The newest snapshot up to `at` that is what was committed. A restart from the checkpoint goes on with that of the life before. */
-function soundBefore(store: Stored, { run, address, incarnation, at }: Life): { snapshot: EncodedSnapshot; position: number } | null {
-  const since = store.cell(run, address, at)?.since ?? incarnation
+function soundBefore(store: Stored, { run, address, incarnation, at }: Life, since: Incarnation): Sound | null {
   for (let before = at + 1; ; ) {
     const versions = store.snapshots(run, address, { before, limit: 20 })
     for (const { position, incarnation: life } of versions) {
@@ -82,12 +87,13 @@ function* entriesOf(store: Stored, { run, address, at }: Life, since: number): G
 function again(store: Stored, host: Pick<Host, 'step'>, life: Life, entry: JournalEntry, before: EncodedSnapshot | null): EncodedSnapshot {
   const { run, address } = life
   const told = JSON.parse(entry.data)
-  const row = store.cell(run, address, entry.pos - 1)
+  const row = rowBefore(store, run, address, entry)
   if (row === null) throw lost(life, `its row before #${entry.pos} is gone`)
   const result = host.step({
     ...standing(row),
     systemIds: store.image(run, entry.pos - 1).systemIds,
-    snapshot: before,
+    // A start is a start: an address that was free again may have had a life of this number before.
+    snapshot: told.kind === 'start' ? null : before,
     envelope: envelopeOf(entry, told),
     now: told.now,
     seed: `${run}:${told.seq}`,
@@ -96,6 +102,14 @@ function again(store: Stored, host: Pick<Host, 'step'>, life: Life, entry: Journ
   if (result.exit?.kind === 'error' || snapshot === null || snapshot.hash !== told.hash)
     throw lost(life, `taking step #${entry.pos} again gives another state: its machine is not the one that took it`)
   return snapshot
+}
+
+/** A child that moved in where another one had lived has no row before its first step, and nothing of its own yet. */
+function rowBefore(store: Stored, run: string, address: Address, { pos, inc }: JournalEntry): CellRow | null {
+  const before = store.cell(run, address, pos - 1)
+  if (before?.incarnation === inc) return before
+  const first = store.cell(run, address, pos)
+  return first?.incarnation === inc ? { ...first, children: [], nextId: 0 } : null
 }
 
 /** What was allowed is not asked again: the step was taken. */

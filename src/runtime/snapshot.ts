@@ -1,5 +1,6 @@
 /**
  * Snapshots to text and back. The text is `{"status","value","context","historyValue","output","error"}`; XState's own markers never appear in it.
+ * A long one is stored in parts, of which a step writes what it changed: see chunks.ts.
  * A hot cell's decoded snapshot is kept beside its encoded one for as long as somebody holds that: restoring costs five times what a step does.
  * Contexts are frozen, so what is kept says what is stored.
  */
@@ -8,6 +9,9 @@ import type { AnyStateMachine } from 'xstate'
 import { errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import type { ChildLink, EncodedSnapshot } from './cell.ts'
+import { opened } from './chunks/open.ts'
+import { chunksOf, type Entry, textOf, whole } from './chunks/part.ts'
+import { exceeds, memberOf, partOf } from './chunks.ts'
 import { type LiveSnapshot, type RawActor, restore } from './host.ts'
 import { isRef, parseWithRefs, Ref } from './ref.ts'
 
@@ -29,31 +33,64 @@ export function freeze(value: unknown, done: WeakSet<object> = new WeakSet()): v
   else for (const key in value) freeze((value as Record<string, unknown>)[key], done)
 }
 
-/** @throws {Defect} `E_NOT_JSON` naming the place in the context or output that could not be stored. */
-export function encode(live: LiveSnapshot): EncodedSnapshot {
+/** Up to this length a snapshot is one text, as `JSON.stringify` gives it; a longer one is stored in parts. UTF-16 units; part of the stored format. */
+const WHOLE_CHARS = 8_192
+/** Contexts of snapshots in parts. What comes after one of them is not turned into text as a whole first, only to find that it is too long. */
+const large = new WeakSet<object>()
+
+/**
+ * @param before  the snapshot that this one came from: with it, a large one costs what has changed. The result does not depend on it.
+ * @throws {Defect} `E_NOT_JSON` naming the place in the context or output that could not be stored.
+ */
+export function encode(live: LiveSnapshot, before?: LiveSnapshot | null): EncodedSnapshot {
   assertJson(live.context, 'context', (value) => isRef(value) || settled.has(value))
   freeze(live.context, settled)
   if (live.output !== undefined) assertJson(live.output, 'output', isRef)
-  const json = JSON.stringify({
+  const content = {
     status: live.status,
     value: live.value,
     context: live.context,
     historyValue: historyOf(live),
     output: live.output,
     error: live.error === undefined ? undefined : errorData(live.error),
-  })
+  }
+  const isLarge = before !== undefined && before !== null && large.has(before.context as object) && exceeds(live.context, WHOLE_CHARS)
+  const text = isLarge ? null : JSON.stringify(content)
+  const { json, chunks } = text !== null && text.length <= WHOLE_CHARS ? { json: text } : inParts(content, before?.context)
   const tags = live.tags.size === 0 ? NO_TAGS : [...live.tags]
-  const encoded: EncodedSnapshot = { json, hash: hash('sha256', json, 'hex'), status: live.status, value: live.value as Json, tags }
+  const encoded: EncodedSnapshot = {
+    json,
+    hash: hash('sha256', json, 'hex'),
+    status: live.status,
+    value: live.value as Json,
+    tags,
+    ...(chunks === undefined ? {} : { chunks }),
+  }
   decoded.set(encoded, live)
   return encoded
 }
 const NO_TAGS: readonly string[] = []
 
+/** Context and output may be large. The rest is as small as the machine. */
+function inParts(content: Readonly<Record<string, unknown>>, before: unknown): Pick<EncodedSnapshot, 'json' | 'chunks'> {
+  const { context, output } = content
+  if (output !== undefined) freeze(output, settled)
+  const entries: Entry[] = []
+  for (const [key, value] of Object.entries(content)) {
+    if (value === undefined) continue
+    const entry = key === 'context' ? partOf(context, before) : key === 'output' ? memberOf(partOf(output)) : whole(JSON.stringify(value))
+    entries.push({ text: `${JSON.stringify(key)}:${entry.text}`, chunks: entry.chunks })
+  }
+  if (typeof context === 'object' && context !== null) large.add(context)
+  const chunks = chunksOf(entries)
+  return { json: `{${textOf(entries)}}`, ...(chunks.length === 0 ? {} : { chunks }) }
+}
+
 /** The live snapshot of a cell. @throws where the machine no longer has a state that the snapshot is in. */
 export function decode(machine: AnyStateMachine, encoded: EncodedSnapshot, links: readonly ChildLink[]): LiveSnapshot {
   const hot = decoded.get(encoded)
   if (hot !== undefined && hot.machine === machine) return hot
-  const { context, ...stored } = parseWithRefs(encoded.json) as { status: string; value: unknown; context: unknown }
+  const { context, ...stored } = liveContent(encoded)
   freeze(context, settled)
   const children: Record<string, Ref> = {}
   for (const link of links) children[link.id] = refOf(link)
@@ -62,17 +99,54 @@ export function decode(machine: AnyStateMachine, encoded: EncodedSnapshot, links
   return live
 }
 
+function liveContent(encoded: EncodedSnapshot): { status: string; value: unknown; context: unknown; output?: unknown } {
+  const { json, chunks } = encoded
+  if (chunks === undefined || chunks.length === 0) return parseWithRefs(json) as ReturnType<typeof liveContent>
+  const stored: ReturnType<typeof liveContent> = JSON.parse(json)
+  stored.context = opened(stored.context, chunks, true)
+  if (stored.output !== undefined) stored.output = opened(stored.output, chunks, true)
+  if (typeof stored.context === 'object' && stored.context !== null) large.add(stored.context)
+  return stored
+}
+
+/**
+ * Everything that a snapshot holds, as plain data; references to actors as they are stored. The one way to read {@link EncodedSnapshot.json}.
+ * @throws {Defect} `E_SNAPSHOT_DAMAGED` where one of its chunks is missing.
+ */
+export function contentOf({ json, chunks }: EncodedSnapshot): {
+  status: string
+  value: Json
+  context: Json
+  historyValue?: { readonly [id: string]: readonly { readonly id: string }[] }
+  output?: Json
+  error?: Json
+} {
+  const content = JSON.parse(json)
+  if (chunks === undefined || chunks.length === 0) return content
+  content.context = opened(content.context, chunks, false)
+  if (content.output !== undefined) content.output = opened(content.output, chunks, false)
+  return content
+}
+
+/**
+ * The hash of a snapshot as one text, however it is stored: before parts existed, all were stored so. A step that is taken again agrees with what is stored
+ * where either its hash or this one does.
+ */
+export const wholeHash = (encoded: EncodedSnapshot): string =>
+  encoded.chunks === undefined || encoded.chunks.length === 0 ? encoded.hash : hash('sha256', JSON.stringify(contentOf(encoded)), 'hex')
+
 export const refOf = (link: ChildLink): Ref => new Ref(link.address, link.incarnation, link.id, link.src, link.systemId)
 
 /** What people see of a snapshot. */
 export function plainSnapshot(encoded: EncodedSnapshot): { status: string; value: Json; context: Json; output?: Json; error?: Json } {
-  const { historyValue: _, ...plain } = JSON.parse(encoded.json)
+  const { historyValue: _, ...plain } = contentOf(encoded)
   return plain
 }
 
 /** Replaces the actors that XState built in this step by references, copying only what holds one. */
 export function withRefs(value: unknown, refs: ReadonlyMap<unknown, Ref>, above: ReadonlySet<unknown> = new Set()): unknown {
-  if (typeof value !== 'object' || value === null || isRef(value)) return value
+  // What has been checked holds no actor that XState built in this step.
+  if (typeof value !== 'object' || value === null || isRef(value) || settled.has(value)) return value
   const ref = refs.get(value as RawActor)
   if (ref !== undefined) return ref
   if (above.has(value) || !(Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)) return value

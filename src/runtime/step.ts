@@ -43,7 +43,7 @@ function take(code: StepCode, input: StepInput, ended: ChildLink | undefined): S
   const children = childrenAfter(input, after, born, { ids })
   return {
     ...collect(code, input, scope, born),
-    snapshot: after === before ? 'unchanged' : encode(after),
+    snapshot: after === before ? 'unchanged' : encode(after, before),
     children,
     exit: exitOf(input, after),
     consumed: input.envelope.seq,

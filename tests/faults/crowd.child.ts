@@ -10,12 +10,19 @@ import { sqliteStore } from '../../src/runtime/stores/sqlite/store.ts'
 const [path = '', name = '', events = ''] = process.argv.slice(2)
 const last = Number(events)
 const counter = setup({
-  types: { context: {} as { last: number; count: number; sum: number }, input: {} as { last: number }, events: {} as { type: 'add'; n: number } },
+  types: {
+    context: {} as { last: number; count: number; sum: number },
+    input: {} as { last: number },
+    events: {} as { type: 'add'; n: number },
+  },
 }).createMachine({
   id: 'counter',
   context: ({ input }) => ({ last: input.last, count: 0, sum: 0 }),
   initial: 'counting',
-  states: { counting: { always: { guard: ({ context }) => context.count === context.last, target: 'counted' } }, counted: { type: 'final' } },
+  states: {
+    counting: { always: { guard: ({ context }) => context.count === context.last, target: 'counted' } },
+    counted: { type: 'final' },
+  },
   on: { add: { actions: assign(({ context, event }) => ({ count: context.count + 1, sum: context.sum + event.n })) } },
   output: ({ context }) => ({ count: context.count, sum: context.sum }),
 })

@@ -19,8 +19,13 @@ async function together(size: number, events: number): Promise<void> {
 test('AC3: three parallel jobs on one store end without a database error', { timeout: 60_000 }, () => together(3, 100))
 
 test('AC3: 8 processes with runs of their own on one store: no busy error, every result right, no commit lost', { timeout: 120_000 }, () =>
-  together(8, 100))
+  together(8, 100),
+)
 
-test.runIf(NIGHTLY)('AC3: 32 processes with runs of their own on one store: no busy error, every result right, no commit lost', {
-  timeout: 600_000,
-}, () => together(32, 300))
+test.runIf(NIGHTLY)(
+  'AC3: 32 processes with runs of their own on one store: no busy error, every result right, no commit lost',
+  {
+    timeout: 600_000,
+  },
+  () => together(32, 300),
+)

@@ -22,7 +22,12 @@ export interface Member {
  * @param events  how many each of them sends to a run of its own, one after the other.
  * @param env  what each process is given beside its own environment.
  */
-export async function crowd(path: string, size: number, events: number, env: Readonly<Record<string, string>> = {}): Promise<{ members: readonly Member[]; tookMs: number }> {
+export async function crowd(
+  path: string,
+  size: number,
+  events: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ members: readonly Member[]; tookMs: number }> {
   const children = Array.from({ length: size }, (_, index) => {
     const child = spawn(process.execPath, ['--no-warnings', CHILD, path, `run-${index}`, String(events)], {
       env: { ...process.env, ...env },
@@ -30,7 +35,8 @@ export async function crowd(path: string, size: number, events: number, env: Rea
     })
     onTestFinished(() => void child.kill('SIGKILL'))
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    const said = async (): Promise<object> => JSON.parse(String((await lines.next()).value ?? '{"failed":"it ended without a word","waits":[]}'))
+    const said = async (): Promise<object> =>
+      JSON.parse(String((await lines.next()).value ?? '{"failed":"it ended without a word","waits":[]}'))
     return { child, said }
   })
   const ready = await Promise.all(children.map(({ said }) => said()))

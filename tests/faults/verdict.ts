@@ -33,7 +33,8 @@ export function isClear({ code, message, fix, name }: Refusal): boolean {
 
 /** How a life ended, in a word for the table. */
 export function wordOf(outcome: Outcome): string {
-  if (outcome.refused !== null) return isClear(outcome.refused) ? `refused ${outcome.refused.code}` : `SILENT ${outcome.refused.code}: ${outcome.refused.message}`
+  if (outcome.refused !== null)
+    return isClear(outcome.refused) ? `refused ${outcome.refused.code}` : `SILENT ${outcome.refused.code}: ${outcome.refused.message}`
   if (outcome.status !== 'succeeded') return `SILENT ended ${outcome.status}: ${JSON.stringify(outcome.reason)}`
   return isDeepStrictEqual(outcome.output, EXPECTED) ? 'whole' : 'SILENT another result'
 }

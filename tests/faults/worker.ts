@@ -32,7 +32,10 @@ export async function startWorker(env: Readonly<Record<string, string>> = {}): P
 
   async function line(): Promise<string | null> {
     const late = Promise.withResolvers<never>()
-    const alarm = setTimeout(() => late.reject(new Error(`pid ${child.pid} hangs: nothing for ${DEADLINE_MS} ms; stderr: ${errors}`)), DEADLINE_MS)
+    const alarm = setTimeout(
+      () => late.reject(new Error(`pid ${child.pid} hangs: nothing for ${DEADLINE_MS} ms; stderr: ${errors}`)),
+      DEADLINE_MS,
+    )
     try {
       const next = await Promise.race([lines.next(), late.promise])
       if (next.done !== true) return next.value

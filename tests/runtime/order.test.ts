@@ -75,7 +75,7 @@ function keyed(root: Message, cuts: ReadonlySet<number>): Delivery[] {
     tree.post(current, op, envelope, null)
   }
   const reread = (): void => {
-    const { envelopesAdded, envelopesDone } = tree.draft.commit(NEW_RUN, NEW_RUN.clock, NEW_RUN.counters)
+    const { envelopesAdded, envelopesDone } = tree.commit(NEW_RUN.clock, NEW_RUN.counters) ?? { envelopesAdded: [], envelopesDone: [] }
     for (const { seq } of envelopesDone) rows.delete(seq)
     for (const { envelope } of envelopesAdded) rows.set(envelope.seq, envelope)
     const run = { ...NEW_RUN, counters: tree.counters }

@@ -2,8 +2,11 @@
 import { expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { z } from 'zod'
+import { createTroupe } from '../../src/actors/troupe.ts'
 import { effect } from '../../src/effect.ts'
+import { WATCH_LAG_ENTRIES_MAX } from '../../src/limits.ts'
 import type { Frame } from '../../src/runtime/engine.ts'
+import { memoryStore } from '../../src/runtime/stores/memory.ts'
 import { factsOf, only, openLife, temporaryFolder, waitUntil } from '../harness.ts'
 import { counter } from './counter.ts'
 
@@ -100,4 +103,55 @@ test('progress of an effect is seen live and is not in the journal', async () =>
     { type: 'live.progress', path: '/top/one', data: { effect: 'e1', data: 'be' } },
   ])
   expect(facts(seen.filter(({ pos }) => pos !== null))).toEqual(factsOf(store, session.id))
+})
+
+/** A run in memory that is sent to faster than anybody reads, with a watcher who stops after its first frames until all is done. */
+async function outrun(gaps: 'tell' | 'fill'): Promise<{ frames: Frame[]; journal: number }> {
+  const store = memoryStore()
+  const session = await createTroupe({ store, machines }).start(tree)
+  await session.send('/top/one', { type: 'add', n: 0 })
+  const free = Promise.withResolvers<void>()
+  const frames: Frame[] = []
+  const reading = (async () => {
+    for await (const frame of session.watch({ gaps })) {
+      if (frames.push(frame) === 3) await free.promise
+    }
+  })()
+  await waitUntil('it reads', () => frames.length === 3)
+  const sends = Math.ceil(WATCH_LAG_ENTRIES_MAX / 2) + 500
+  for (let sent = 0; sent < sends; sent += 500)
+    await Promise.all(Array.from({ length: 500 }, () => session.send('/top/one', { type: 'add', n: 1 })))
+  free.resolve()
+  await session.send('/top/one', { type: 'end' })
+  await reading
+  return { frames, journal: store.run(session.id)!.position }
+}
+
+test('a watcher that lags too far is told of the gap with its positions, and goes on near the end', { timeout: 60_000 }, async () => {
+  const { frames, journal } = await outrun('tell')
+  const gaps = frames.filter(({ type }) => type === 'live.gap').map(({ data }) => data as { from: number; to: number; missed: number })
+  const positions = frames.flatMap(({ pos }) => (pos === null ? [] : [pos]))
+  const missed = gaps.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, index) => from + index))
+  expect({ gaps: gaps.length, sum: gaps.map(({ from, to, missed: count }) => count === to - from + 1) }).toEqual({ gaps: 1, sum: [true] })
+  expect([...positions, ...missed].sort((a, b) => a - b)).toEqual(Array.from({ length: journal }, (_, index) => index + 1))
+  expect(frames.at(-1)?.type).toBe('run.finished')
+})
+
+test('a watcher that wants all of it gets all of it, however late', { timeout: 60_000 }, async () => {
+  const { frames, journal } = await outrun('fill')
+  expect(frames.map(({ pos }) => pos)).toEqual(Array.from({ length: journal }, (_, index) => index + 1))
+})
+
+test('a watcher that throws or leaves disturbs neither the run nor other watchers', async () => {
+  const store = memoryStore()
+  const session = await createTroupe({ store, machines }).start(tree)
+  const all: Frame[] = []
+  const watching = collect(session.watch(), all)
+  const thrower = (async () => {
+    for await (const frame of session.watch()) if (frame.pos === 3) throw new Error('its own affair')
+  })()
+  await expect(thrower).rejects.toThrow('its own affair')
+  await session.send('/top/one', { type: 'end' })
+  await watching
+  expect(all.map(({ pos }) => pos)).toEqual(Array.from({ length: store.run(session.id)!.position }, (_, index) => index + 1))
 })

@@ -85,7 +85,8 @@ class Opening {
     const isList = chunk.text.startsWith(`{"${CONCAT_KEY}"`)
     const part: Part = { text: chunk.text, chunks: chunk.chunks, isList, chunk }
     if (typeof value === 'object' && value !== null) partsBuilt.set(value, part)
-    else if (typeof value === 'string') this.#longStrings.set(value, { text: value, part, levels: this.#longStrings.get(value)?.levels ?? [] })
+    else if (typeof value === 'string')
+      this.#longStrings.set(value, { text: value, part, levels: this.#longStrings.get(value)?.levels ?? [] })
     return value
   }
 
@@ -142,7 +143,12 @@ function joined(values: readonly unknown[]): object | string {
     for (const key of Object.keys(value as object)) {
       // An assignment to this one key would set the prototype.
       if (key === '__proto__')
-        Object.defineProperty(all, key, { value: (value as Record<string, unknown>)[key], writable: true, enumerable: true, configurable: true })
+        Object.defineProperty(all, key, {
+          value: (value as Record<string, unknown>)[key],
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        })
       else all[key] = (value as Record<string, unknown>)[key]
     }
   }

@@ -25,70 +25,97 @@ export interface Run {
 }
 export type Levels = readonly (readonly Run[])[]
 
-/** What is cut. `isSame(i, j)`: is entry `i` the one that was at `j` in the sequence before? */
+/** What is cut. */
 export interface Sequence {
   readonly length: number
   entry(index: number): Entry
   text(entries: readonly Entry[]): string
 }
+
+/** The sequence that was in its place before. */
 export interface Before {
-  readonly length: number
   readonly runs: readonly Run[]
-  isSame(index: number, before: number): boolean
+  /** What tells the entry of the new sequence, and the one of the sequence before, from others. */
+  now(index: number): unknown
+  was(index: number): unknown
+  /** Is entry `index` the one that was at `was`? */
+  isSame(index: number, was: number): boolean
 }
 
 /** The runs of a sequence that have ended, from its beginning. */
 export function cut(sequence: Sequence, before?: Before | undefined): Run[] {
-  const { length } = sequence
   const runs: Run[] = []
-  let at = before === undefined ? 0 : takeFront(runs, length, before)
-  const behind = before === undefined ? 0 : sameBehind(length, before)
-  let old = { run: runs.length, at }
-  let open: Entry[] = []
+  const old = before === undefined ? undefined : new OldRuns(before, sequence.length)
+  let at = 0
+  for (;;) {
+    const run = old?.at(at) ?? endedRun(sequence, at)
+    if (run === undefined) return runs
+    runs.push(run)
+    at += run.count
+  }
+}
+
+/** The run that begins at an entry; undefined where the sequence ends in it. */
+function endedRun(sequence: Sequence, from: number): Run | undefined {
+  const open: Entry[] = []
   let chars = 0
-  while (at < length) {
-    if (open.length === 0 && before !== undefined && length - at <= behind) {
-      const place = at - length + before.length
-      old = runFrom(before.runs, old, place)
-      if (old.at === place) return [...runs, ...before.runs.slice(old.run)]
-    }
-    const entry = sequence.entry(at++)
+  for (let at = from; at < sequence.length; at++) {
+    const entry = sequence.entry(at)
     open.push(entry)
     chars += entry.text.length + 1
-    if (!isLast(entry, chars)) continue
-    runs.push({ count: open.length, chunk: chunkOf(sequence.text(open), chunksOf(open)) })
-    open = []
-    chars = 0
+    if (isLast(entry, chars)) return { count: open.length, chunk: chunkOf(sequence.text(open), chunksOf(open)) }
   }
-  return runs
+  return undefined
 }
 
-/** Runs whose entries are all still there, in front. */
-function takeFront(runs: Run[], length: number, before: Before): number {
-  let at = 0
-  for (const run of before.runs) {
-    const end = at + run.count
-    if (end > length) break
-    for (let index = at; index < end; index++) if (!before.isSame(index, index)) return at
-    runs.push(run)
-    at = end
+/** Finds runs again: mostly the next one follows the last, else the one that began with the same entry. */
+class OldRuns {
+  readonly #before: Before
+  readonly #length: number
+  /** Number and first entry of the run that is expected next. */
+  #next = 0
+  #start = 0
+  #starts: Map<unknown, { run: number; start: number }> | undefined
+
+  constructor(before: Before, length: number) {
+    this.#before = before
+    this.#length = length
   }
-  return at
-}
 
-/** How many entries at the end are the same. */
-function sameBehind(length: number, before: Before): number {
-  const most = Math.min(length, before.length)
-  let count = 0
-  while (count < most && before.isSame(length - 1 - count, before.length - 1 - count)) count++
-  return count
-}
+  /** The run that holds the same entries as the new sequence does from here on. */
+  at(index: number): Run | undefined {
+    if (index >= this.#length) return undefined
+    if (this.#holds(this.#next, this.#start, index)) return this.#take()
+    const found = this.#byFirst().get(this.#before.now(index))
+    if (found === undefined || !this.#holds(found.run, found.start, index)) return undefined
+    this.#next = found.run
+    this.#start = found.start
+    return this.#take()
+  }
 
-/** The first run that begins at `place` or behind it. */
-function runFrom(runs: readonly Run[], from: { run: number; at: number }, place: number): { run: number; at: number } {
-  let { run, at } = from
-  while (at < place && run < runs.length) at += runs[run++]!.count
-  return { run, at }
+  #take(): Run {
+    const run = this.#before.runs[this.#next++]!
+    this.#start += run.count
+    return run
+  }
+
+  #holds(number: number, start: number, index: number): boolean {
+    const run = this.#before.runs[number]
+    if (run === undefined || index + run.count > this.#length) return false
+    for (let offset = 0; offset < run.count; offset++) if (!this.#before.isSame(index + offset, start + offset)) return false
+    return true
+  }
+
+  #byFirst(): Map<unknown, { run: number; start: number }> {
+    if (this.#starts !== undefined) return this.#starts
+    this.#starts = new Map()
+    let start = 0
+    for (const [run, { count }] of this.#before.runs.entries()) {
+      this.#starts.set(this.#before.was(start), { run, start })
+      start += count
+    }
+    return this.#starts
+  }
 }
 
 /** Decided by the text of the entry: long ones end a run more often. */
@@ -116,7 +143,9 @@ export function levelsOn(runs: readonly Run[], before?: Levels | undefined): Lev
     const list = top
     top = cut(
       { length: list.length, entry: (index) => entryOf(list[index]!), text: concatOf },
-      isKnown ? { length: below.length, runs: old, isSame: (index, was) => list[index] === below[was] } : undefined,
+      isKnown
+        ? { runs: old, now: (index) => list[index], was: (was) => below[was], isSame: (index, was) => list[index] === below[was] }
+        : undefined,
     )
     levels.push(top)
   }

@@ -1,4 +1,4 @@
-/** Starts `owner.child.ts` and talks with it: a real process, so that locks, signals and limits are real. */
+/** Starts `owner.child.ts`, or another child that speaks JSON lines, and talks with it: a real process, so that locks, signals and limits are real. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -26,7 +26,11 @@ export function startOwner(options: {
   readonly run: string
   readonly wrap?: readonly string[]
 }): OwnerProcess {
-  const [file, ...args] = [...(options.wrap ?? []), process.execPath, CHILD, options.command, options.path, options.run]
+  return startProcess([...(options.wrap ?? []), process.execPath, CHILD, options.command, options.path, options.run])
+}
+
+/** A process that is told lines and answers each with a line of JSON. Killed when the test is over. */
+export function startProcess([file, ...args]: readonly string[]): OwnerProcess {
   const child: ChildProcess = spawn(file!, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
   onTestFinished(() => void child.kill('SIGKILL'))

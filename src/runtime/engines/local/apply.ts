@@ -23,7 +23,6 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
     return
   }
   const isStart = cell.row.status === 'starting'
-  if (isStart) tree.change(cell, { status: 'active' })
   const from = cell.snapshot?.value ?? null
   const pos = tree.fact('step.committed', cell.row, envelope.cause, {
     event: envelope.event,
@@ -38,6 +37,7 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
     hash: (result.snapshot === 'unchanged' ? cell.snapshot?.hash : result.snapshot.hash) ?? null,
   })
   tree.done(envelope, 'consumed')
+  if (isStart) tree.change(cell, { status: 'active' })
   if (result.snapshot !== 'unchanged') tree.keepSnapshot(cell, result.snapshot)
   keepRow(tree, cell, result)
   stopTimersAndEffects(tree, cell, result, pos)
@@ -127,8 +127,13 @@ function clearTimers(tree: Tree, cell: Cell, id: string, pos: number): void {
     tree.clearTimer(timer.timer)
     tree.fact('timer.cleared', cell.row, pos, { timer: timer.timer, id })
   }
-  for (const envelope of tree.mail.remove(cell.row.address, (waiting) => waiting.kind === 'timer' && waiting.timerId === id))
-    tree.done(envelope, 'cleared')
+  for (const { seq, timer = null, cause: fired, event: letter } of tree.mail.remove(
+    cell.row.address,
+    (waiting) => waiting.kind === 'timer' && waiting.timerId === id,
+  )) {
+    tree.fact('timer.cleared', cell.row, pos, { timer, id, fired, letter })
+    tree.draft.envelopeDone(seq, 'cleared')
+  }
 }
 
 type Delivery = { readonly op: number; readonly go: () => void }

@@ -82,7 +82,6 @@ function close(tree: Tree, row: AskRow): void {
 /** Something was sent to an ask's address: the first is the answer, later ones find nobody. */
 export function answer(tree: Tree, envelope: Envelope): void {
   const row = tree.asks.get(Number(envelope.to.slice(PREFIX.length)))
-  tree.done(envelope, row === undefined ? 'stale' : 'consumed')
   if (row === undefined) {
     tree.fact('message.dropped', null, envelope.cause, {
       to: envelope.to,
@@ -90,7 +89,9 @@ export function answer(tree: Tree, envelope: Envelope): void {
       event: envelope.event.type,
       reason: 'stale',
       why: 'the ask is settled',
+      letter: envelope.event,
     })
+    tree.done(envelope, 'stale')
     return
   }
   close(tree, row)
@@ -98,8 +99,12 @@ export function answer(tree: Tree, envelope: Envelope): void {
     id: row.id,
     to: row.to,
     as: 'answered',
-    answer: row.asker === null ? envelope.event : envelope.event.type,
+    answer: envelope.event,
+    from: envelope.from,
+    seq: envelope.seq,
+    ask: row.ask,
   })
+  tree.done(envelope, 'consumed')
   if (row.asker === null) settleCaller(tree, row, (caller) => caller.resolve(envelope.event))
   else tell(tree, envelope, row, { type: 'ask.answered', id: row.id, answer: envelope.event }, pos)
 }

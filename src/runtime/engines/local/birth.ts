@@ -5,11 +5,11 @@ import type { CellRow } from '../../store.ts'
 import { bury, endQuietly, settle } from './lifecycle.ts'
 import { type Cell, isBound, OP_LAST, type Tree } from './tree.ts'
 
-/** The cell of a new child, before its first step. */
-export function settleIn(tree: Tree, row: CellRow): void {
+/** The cell of a new child, before its first step. @param position  of the entry that tells of it. Default: the newest. */
+export function settleIn(tree: Tree, row: CellRow, position?: number): void {
   const cell: Cell = { row, snapshot: null }
   tree.adopt(cell)
-  tree.change(cell, {})
+  tree.change(cell, {}, position)
 }
 
 /**
@@ -25,7 +25,7 @@ export function moveIn(tree: Tree, envelope: Envelope, row: CellRow): boolean {
   if (!isWanted) return false
   const before = tree.cells.get(row.address)
   if (before !== undefined) endQuietly(tree, before, envelope.cause ?? tree.draft.position)
-  settleIn(tree, row)
+  settleIn(tree, row, tree.draft.position + 1) // With its first step, which is the next entry.
   return true
 }
 

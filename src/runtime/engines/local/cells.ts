@@ -79,10 +79,10 @@ export class Cells {
     this.#gone.add(address)
   }
 
-  /** Addresses of the cells whose parent lives at this address. */
+  /** Addresses of the cells whose parent lives at this address, in order of address: the same whatever has been committed meanwhile. */
   below(address: Address): Address[] {
     const all = new Set([...this.#source.children(address), ...(this.#born.get(address) ?? [])])
-    return [...all].filter((child) => !this.#gone.has(child))
+    return [...all].filter((child) => !this.#gone.has(child)).sort()
   }
 
   /** The turn is committed: the store knows all of it, and what has rested since the last sweep is let go where there are too many. */

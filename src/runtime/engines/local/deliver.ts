@@ -61,14 +61,24 @@ function reports(cell: Cell, child: { readonly id: string; readonly incarnation:
 }
 
 function stop(tree: Tree, cell: Cell, envelope: Envelope): boolean {
-  tree.done(envelope, 'consumed')
+  const isOver = cell.row.status === 'ended'
   stopCell(tree, cell, envelope, envelope.kind === 'kill')
+  if (isOver) drop(tree, envelope, 'it has ended already')
+  else tree.done(envelope, 'consumed')
   return true
 }
 
-function drop(tree: Tree, envelope: Envelope, why: string): false {
+/** It is taken by nobody: said in the journal, with all of it. */
+export function drop(tree: Tree, envelope: Envelope, why: string): false {
   const reason = envelope.incarnation === null ? 'stopped' : 'stale'
+  tree.fact('message.dropped', null, envelope.cause, {
+    to: envelope.to,
+    from: envelope.from,
+    event: envelope.event.type,
+    reason,
+    why,
+    letter: envelope.event,
+  })
   tree.done(envelope, envelope.incarnation === null ? 'buried' : 'stale')
-  tree.fact('message.dropped', null, envelope.cause, { to: envelope.to, from: envelope.from, event: envelope.event.type, reason, why })
   return false
 }

@@ -45,11 +45,11 @@ export class Draft {
   }
 
   /** Each position has its version of a cell: history is exact inside a commit, too. */
-  cellChanged(row: CellRow): void {
+  cellChanged(row: CellRow, position: number): void {
     const life = `${row.address}#${row.incarnation}`
     const newest = this.#newest.get(life)
-    const version = { ...row, born: this.position }
-    if (newest !== undefined && this.#cells[newest]!.born === this.position) this.#cells[newest] = version
+    const version = { ...row, born: position }
+    if (newest !== undefined && this.#cells[newest]!.born === position) this.#cells[newest] = version
     else this.#newest.set(life, this.#cells.push(version) - 1)
   }
 
@@ -59,6 +59,13 @@ export class Draft {
 
   envelopeAdded(envelope: Envelope): void {
     this.#added.set(envelope.seq, { envelope, born: this.position })
+  }
+
+  /** It stands in another place by now. False where an earlier commit has written it: its row says the old one. */
+  envelopePlaced(envelope: Envelope): boolean {
+    const added = this.#added.get(envelope.seq)
+    if (added !== undefined) this.#added.set(envelope.seq, { envelope, born: added.born })
+    return added !== undefined
   }
 
   /** An envelope that was sent and taken in one commit leaves no row: the journal holds it. */

@@ -15,8 +15,8 @@ import { type Cell, OP_LAST, type Tree } from './tree.ts'
 
 /** User code threw: nothing of the step happened. Its event is kept as a dead letter, never tried again blindly. */
 export function crashCell(tree: Tree, cell: Cell, envelope: Envelope, error: ErrorData): void {
-  tree.done(envelope, 'buried')
   const pos = tree.fact('actor.crashed', cell.row, envelope.cause, { ...error, deadLetter: envelope.event, seq: envelope.seq })
+  tree.done(envelope, 'buried')
   const wasStarting = cell.row.status === 'starting'
   if (cell.row.supervised && !wasStarting) {
     const { kind, child, event } = envelope
@@ -35,7 +35,8 @@ export function endCell(tree: Tree, cell: Cell, current: Envelope | null, reason
   if (cell.row.status === 'ended' || cell.row.status === 'gone') return
   const wasStarting = cell.row.status === 'starting'
   const final = finalReason(tree, cell, reason)
-  const pos = crash ?? tree.fact('actor.stopped', cell.row, current?.cause ?? null, { reason: final as unknown as Json })
+  const told = current?.kind === 'stop' || current?.kind === 'kill' ? { letter: current.event, seq: current.seq } : {}
+  const pos = crash ?? tree.fact('actor.stopped', cell.row, current?.cause ?? null, { reason: final as unknown as Json, ...told })
   settle(tree, cell, pos, final)
   tree.change(cell, { status: 'ended', exit: final as unknown as Json, children: [] })
   tell(tree, cell, current, final, pos, wasStarting)
@@ -58,7 +59,7 @@ export function settle(tree: Tree, cell: Cell, pos: number, reason: ExitReason):
   for (const effect of tree.effects.of(address)) if (effect.answer) cancelEffect(tree, effect, pos)
   for (const timer of tree.timers.of(address)) if (timer.kind !== 'ask') tree.clearTimer(timer.timer)
   const isOwn = mailOf(tree, cell)
-  for (const late of tree.mail.remove(address, (envelope) => envelope.kind !== 'mail' && isOwn(envelope))) tree.done(late, 'stale')
+  for (const late of tree.mail.remove(address, (envelope) => envelope.kind !== 'mail' && isOwn(envelope))) outlived(tree, cell, late, pos)
   tree.freeSystemIds(cell.row)
   closeAsks(tree, cell, pos, reason)
   endSubtree(tree, cell, pos, reason.kind === 'normal')
@@ -72,6 +73,13 @@ function endSubtree(tree: Tree, cell: Cell, pos: number, inOrder: boolean): void
     if (inOrder && tree.mail.waiting(address).some((envelope) => envelope.kind === 'stop')) continue
     endQuietly(tree, child, pos)
   }
+}
+
+/** What was for this life alone and comes too late for it. */
+function outlived(tree: Tree, cell: Cell, { to, from, event, cause: sent, seq }: Envelope, cause: number): void {
+  const facts = { to, from, event: event.type, reason: 'stale', why: 'the life that it was for has ended', sent, letter: event }
+  tree.fact('message.dropped', cell.row, cause, facts)
+  tree.draft.envelopeDone(seq, 'stale')
 }
 
 /** Ends a cell and everything below it without telling its parent, which is ending itself. */
@@ -93,13 +101,19 @@ export function reasonOf(cell: Cell): ExitReason {
 export function bury(tree: Tree, cell: Cell, cause: number): void {
   const { address } = cell.row
   for (const letter of tree.mail.remove(address, mailOf(tree, cell))) {
-    tree.done(letter, letter.kind === 'mail' ? 'buried' : 'stale')
-    if (letter.kind === 'mail')
-      tree.fact('message.buried', cell.row, cause, {
-        event: letter.event.type,
-        from: letter.from,
-        cause: reasonOf(cell) as unknown as Json,
-      })
+    if (letter.kind !== 'mail') {
+      outlived(tree, cell, letter, cause)
+      continue
+    }
+    const facts = {
+      event: letter.event.type,
+      from: letter.from,
+      cause: reasonOf(cell) as unknown as Json,
+      sent: letter.cause,
+      letter: letter.event,
+    }
+    tree.fact('message.buried', cell.row, cause, facts)
+    tree.done(letter, 'buried')
   }
   closeAsks(tree, cell, cause, reasonOf(cell), true)
   for (const effect of tree.effects.of(address)) {

@@ -202,11 +202,11 @@ export class LocalSession implements RunSession {
 
   #commit(): void {
     const tree = this.#tree
-    if (tree.draft.isEmpty) return
     const clock = { runMs: tree.now, wallMs: tree.wall }
-    const counters = { ...tree.counters }
-    this.#owned.commit(tree.draft.commit(tree.run, clock, counters))
-    tree.run = tree.draft.after(tree.run, clock, counters)
+    const commit = tree.commit(clock, tree.counters)
+    if (commit === null) return
+    this.#owned.commit(commit)
+    tree.run = tree.draft.after(tree.run, clock, commit.counters)
     tree.cells.committed()
   }
 

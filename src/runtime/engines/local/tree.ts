@@ -9,7 +9,7 @@ import type { ActorRef, EncodedSnapshot, Envelope } from '../../cell.ts'
 import type { Host } from '../../engine.ts'
 import { isQueued, type Place, placeOf, placeQueued, rootPlace } from '../../order.ts'
 import { rebuild } from '../../replay.ts'
-import type { AskRow, CellRow, EffectRow, EnvelopeOutcome, Image, RunRow, Store, TimerRow } from '../../store.ts'
+import type { AskRow, CellRow, Commit, EffectRow, EnvelopeOutcome, Image, RunRow, Store, TimerRow } from '../../store.ts'
 import { type Cell, Cells } from './cells.ts'
 import { Draft } from './draft.ts'
 import { Mailroom } from './mailroom.ts'
@@ -55,6 +55,8 @@ export class Tree {
   readonly counters: { seq: number; effects: number; timers: number }
   readonly #store: TreeSource
   readonly #indices = new Map<string, number>()
+  /** Envelopes of earlier commits that have got their place among those that wait for the same actor. */
+  readonly #placed = new Set<Envelope>()
 
   constructor(image: Image, host: Host, store: TreeSource) {
     const { run } = image.run
@@ -95,10 +97,10 @@ export class Tree {
     for (const [systemId, ref] of Object.entries(cell.row.systemIds)) this.systemIds[systemId] = ref
   }
 
-  /** Changes a cell's row, in memory and in the draft. */
-  change(cell: Cell, change: Partial<CellRow>): void {
+  /** Changes a cell's row, in memory and in the draft. @param position  of the entry that tells of it. Default: the newest. */
+  change(cell: Cell, change: Partial<CellRow>, position = this.draft.position): void {
     cell.row = { ...cell.row, ...change }
-    this.draft.cellChanged(cell.row)
+    this.draft.cellChanged(cell.row, position)
   }
 
   keepSnapshot(cell: Cell, snapshot: EncodedSnapshot): void {
@@ -166,15 +168,32 @@ export class Tree {
     return this.#add({ ...envelope, seq, ...place, cause })
   }
 
-  /** The envelope that is delivered next. One that has queued until now is posted again, at its place among those that wait for the same actor. */
+  /** The envelope that is delivered next. One that has queued until now first gets its place among those that wait for the same actor. */
   next(): Envelope | undefined {
     for (;;) {
       const envelope = this.mail.next()
       if (envelope === undefined || !isQueued(envelope.order)) return envelope
       const place = placeQueued(envelope, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame))
-      this.done(envelope, 'cleared')
-      this.#add({ ...envelope, ...place, seq: ++this.counters.seq })
+      const placed = { ...envelope, ...place }
+      this.mail.add(placed)
+      if (!this.draft.envelopePlaced(placed)) this.#placed.add(placed)
     }
+  }
+
+  /** Everything of this turn, for the store; null where nothing has changed. */
+  commit(clock: RunRow['clock'], counters: RunRow['counters']): Commit | null {
+    this.#settlePlaces()
+    return this.draft.isEmpty ? null : this.draft.commit(this.run, clock, { ...counters })
+  }
+
+  /** Before a commit: what has got its place in this turn and is not taken yet needs a row that says so. */
+  #settlePlaces(): void {
+    for (const placed of this.#placed) {
+      if (this.mail.remove(placed.to, (waiting) => waiting === placed).length === 0) continue
+      this.done(placed, 'cleared')
+      this.#add({ ...placed, seq: ++this.counters.seq })
+    }
+    this.#placed.clear()
   }
 
   #add(envelope: Envelope): Envelope {

@@ -7,11 +7,16 @@
  *   SQLITE_CORRUPT*, _NOTADB      E_STORE_DAMAGED    restore
  *   SQLITE_READONLY*, _PERM       E_STORE_READ_ONLY  permissions
  *   SQLITE_CONSTRAINT*            Defect E_STORE_CONSTRAINT: the caller broke a rule of the schema
+ *
+ * What SQLite does not notice, a row that is not what was written, is E_STORE_DAMAGED too: see sums.ts.
  */
+import type { Database } from 'better-sqlite3'
 import { Defect, UserError, type UserErrorOptions } from '../../../errors.ts'
 
 /** Exit code of everything that is wrong with the store: locked, damaged, newer, full. */
 export const EXIT_STORE = 10
+
+const FIX_DAMAGED = 'troupe db restore <backup>; nothing runs on this file, and it was not changed'
 
 /** An error about the database file, with exit code 10. */
 export function storeError(code: string, message: string, file: string, fix: string, more: Partial<UserErrorOptions> = {}): UserError {
@@ -54,7 +59,7 @@ export function explain(error: unknown, file: string, busyTimeoutMs: number): un
       'E_STORE_DAMAGED',
       `${file} is damaged (${message})`,
       file,
-      'restore a backup of this file; nothing runs on it, and it was not changed',
+      FIX_DAMAGED,
       cause,
     )
   }
@@ -63,6 +68,13 @@ export function explain(error: unknown, file: string, busyTimeoutMs: number): un
     return new Defect('E_STORE_CONSTRAINT', `the store refused a row: ${message}`, { sqlite: code })
   }
   return error
+}
+
+/** A row is not what was written, or a text that it refers to is missing or another. @param key  of the run; 0 where the row belongs to none. */
+export function damagedRow(db: Database, key: number, table: string, id: string | number): UserError {
+  const run = db.prepare<[number], string>('SELECT run FROM run WHERE k = ?').pluck().get(key) ?? null
+  const text = `${run === null ? '' : `run ${run}: `}${table} ${id} is not what was written; ${db.name} is damaged`
+  return storeError('E_STORE_DAMAGED', text, db.name, FIX_DAMAGED, { details: { run, table, id } })
 }
 
 /** The file or its folder cannot be written. */

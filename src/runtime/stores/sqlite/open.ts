@@ -10,7 +10,8 @@ import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { UserError } from '../../../errors.ts'
 import { explain, readOnly, sqliteCode, storeError, wrongFile } from './errors.ts'
-import { APPLICATION_ID, migrate } from './schema.ts'
+import { migrate } from './migrate.ts'
+import { APPLICATION_ID } from './schema.ts'
 
 /** The oldest Node on which better-sqlite3 13 opens a file; older ones end in a segmentation fault. */
 const NODE_MIN = [22, 18] as const

@@ -21,7 +21,7 @@ import { transactions } from './transaction.ts'
 export interface SqliteStoreOptions {
   /** The file, or `:memory:` for a store that ends with its process. Missing folders are made, readable by the user alone. */
   readonly path: string
-  /** How long a write waits for another process, milliseconds. Default 5000. */
+  /** How long a write waits for another process, milliseconds. Default 15000: a slow disk with dozens of writers gives each its turn. */
   readonly busyTimeoutMs?: number
   /** Default `full`: what was acknowledged survives power loss. `normal` survives `kill -9`, and is several times faster on slow disks. */
   readonly synchronous?: 'full' | 'normal'
@@ -31,7 +31,7 @@ export interface SqliteStoreOptions {
  * Opens or makes a store. Close it when done; a process that dies with it open loses nothing that was committed.
  * @throws {UserError} `E_NODE_VERSION`, `E_STORE_WRONG_FILE`, `E_STORE_READ_ONLY`, `E_STORE_NEWER`, `E_STORE_DAMAGED`, `E_STORE_BUSY`, `E_STORE_IO`, `E_STORE_FULL`.
  */
-export function sqliteStore({ path, busyTimeoutMs = 5_000, synchronous = 'full' }: SqliteStoreOptions): Store {
+export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full' }: SqliteStoreOptions): Store {
   const { db, file } = openDatabase({ path, busyTimeoutMs, synchronous })
   const tx = transactions(db, file, busyTimeoutMs)
   const rows = runRows(db)

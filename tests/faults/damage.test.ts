@@ -1,0 +1,34 @@
+/**
+ * Damaged files. A store is harmed at random, in its database or in its log, and a healthy process goes on with it: either every fact that was
+ * acknowledged is there in the end, or there is one clear error, the same one each time. What must never be is silence.
+ */
+import { expect, test } from 'vitest'
+import { Chance, NIGHTLY } from './chance.ts'
+import { damage } from './damage.ts'
+import { live, storeOf } from './life.ts'
+import { faultPlace } from './place.ts'
+import { closedStore, copyOf, killedStore } from './scene.ts'
+import { Table, verdictOf, wordOf } from './verdict.ts'
+
+const place = faultPlace()
+const TIMES = NIGHTLY ? 200 : 25
+
+test.for([
+  { what: 'the database of a run that was stopped', killed: false, log: false },
+  { what: 'the database of a run that was killed', killed: true, log: false },
+  { what: 'the log of a run that was killed', killed: true, log: true },
+])('damage to $what is mended, or told, and never silent', { timeout: 900_000 }, async ({ what, killed, log }, context) => {
+  const scene = await (killed ? killedStore(place, context) : closedStore(place))
+  expect(await verdictOf(copyOf(scene, place))).toBe('whole')
+  const chance = new Chance(what)
+  const [table, silent] = [new Table(), [] as object[]]
+  for (let number = 1; number <= TIMES; number++) {
+    const folder = copyOf(scene, place)
+    const done = damage(log ? `${storeOf(folder)}-wal` : storeOf(folder), chance)
+    const verdict = table.add(await verdictOf(folder))
+    const again = verdict.startsWith('refused') ? wordOf(await live({ folder })) : verdict
+    if (verdict.startsWith('SILENT') || again !== verdict) silent.push({ number, done, verdict, again, folder })
+  }
+  process.stderr.write(`damage to ${what}, seed ${chance.seed}: ${table}\n`)
+  expect({ seed: chance.seed, silent }).toEqual({ seed: chance.seed, silent: [] })
+})

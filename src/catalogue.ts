@@ -48,6 +48,9 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_TASK_NOT_FOUND: { exit: 3 },
   E_TASK_INVALID: { exit: 3 },
   E_MACHINE_INVALID: { exit: 3 },
+  E_MACHINE_CHANGED: { exit: 3 },
+  E_MACHINE_UNKNOWN: { exit: 3 },
+  E_MIGRATION_FAILED: { exit: 3 },
   E_MODEL_UNKNOWN: { exit: 3 },
   E_INPUT_CHANGED: { exit: 3 },
   E_CREDENTIALS_MISSING: { exit: 4 },
@@ -88,6 +91,12 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_INTERNAL: { exit: 70 },
   E_INTERRUPTED: { exit: 130, retryable: true, fix: (run) => `troupe resume ${run}` },
 }
+
+/** What a check of a store finds and with which everything still runs: it is printed as a warning, and the exit code stays as earned. */
+const WARNINGS: readonly string[] = ['E_MARK_TORN', 'E_BLOB_ORPHAN', 'E_OWNER_FOREIGN']
+
+/** Is the code one of a warning? */
+export const isWarning = (code: string): boolean => WARNINGS.includes(code)
 
 /** The exit code that goes with a code. Codes of users' own machines are failures: 1. */
 export const exitOf = (code: string): number => CATALOGUE[code]?.exit ?? 1

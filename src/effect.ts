@@ -71,6 +71,15 @@ export function effect<Input, Output>(declaration: EffectDeclaration<Input, Outp
   }
 }
 
+/** What a plain promise and volatile logic are as effects. No declaration may take these names; `action` is a named action. */
+export const LOGIC_KINDS = ['action', 'promise', 'callback', 'observable'] as const
+
+/**
+ * Callbacks and observables are volatile: started with the commit of the step that invoked them, started again by every resume, never in doubt and
+ * owed no outcome.
+ */
+export const isVolatile = (row: { readonly kind: string }): boolean => row.kind === 'callback' || row.kind === 'observable'
+
 /** The declaration behind a logic object, or undefined where it is no effect. */
 export function effectOf(logic: unknown): EffectDeclaration | undefined {
   return typeof logic === 'object' && logic !== null ? (logic as { [EFFECT]?: EffectDeclaration })[EFFECT] : undefined

@@ -37,8 +37,20 @@ export { reviewer } from './machines/reviewer.ts'
 export type { Address, AskEvent, AskParams, ChildSpec, ExitReason, Restart, SupervisorSpec, ThreadAppend, TreeSpec } from './protocol.ts'
 export type { EventData, StepInput, StepResult } from './runtime/cell.ts'
 export type { Clock } from './runtime/clock.ts'
-export type { CellView, Engine, Frame, Recovery, Result, ResumeOptions, RunSession, StartOptions } from './runtime/engine.ts'
+export type {
+  CellView,
+  Engine,
+  Frame,
+  Recovery,
+  Result,
+  ResumeOptions,
+  RunReader,
+  RunSession,
+  StartOptions,
+  WatchOptions,
+} from './runtime/engine.ts'
 export { localEngine } from './runtime/engines/local.ts'
+export type { Migration, MigrationSpec, NewSnapshot, OldSnapshot } from './runtime/migrations.ts'
 export type { Store } from './runtime/store.ts'
 export { memoryStore, type SharedMemory, sharedMemory } from './runtime/stores/memory.ts'
 export { sqliteStore } from './runtime/stores/sqlite/store.ts'

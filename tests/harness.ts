@@ -104,6 +104,7 @@ export class Killed extends Error {
 export interface LifeOptions<M extends Machines> {
   readonly machines: M
   readonly effects?: TroupeOptions<M>['effects']
+  readonly migrations?: TroupeOptions<M>['migrations']
   readonly clock?: Clock
   readonly turnStepsMax?: number
   /** Looks at each commit before it is written; what it throws is a commit that failed. */
@@ -141,14 +142,20 @@ export function openLife<const M extends Machines>(folder: string, options: Life
       return { run: owned.run, epoch: owned.epoch, commit, check, release: () => owned.release() }
     },
   }
-  const { machines, clock, turnStepsMax } = options
+  const { machines, migrations, clock, turnStepsMax } = options
   const engine = localEngine({
     store,
     ...(clock === undefined ? {} : { clock }),
     limits: turnStepsMax === undefined ? {} : { turnStepsMax },
   })
   const effects = options.effects === undefined ? {} : { effects: options.effects }
-  const troupe = createTroupe<M>({ engine, machines, ...effects, reap: async () => [] })
+  const troupe = createTroupe<M>({
+    engine,
+    machines,
+    ...effects,
+    ...(migrations === undefined ? {} : { migrations }),
+    reap: async () => [],
+  })
   onTestFinished(() => inner.close())
   const kill = async (session?: RunSession): Promise<void> => {
     dead = true

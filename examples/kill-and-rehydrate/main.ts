@@ -10,9 +10,9 @@ import { lightning, openHouse, tree } from './house.ts'
 
 /** Everything that lives: who, in which state, what it knows, and what is still to come. */
 function picture(session: RunSession, store: Store) {
-  const { cells, envelopes, timers, effects } = store.image(session.id)
+  const { envelopes, timers, effects } = store.image(session.id)
   return {
-    actors: cells.map(({ address }) => ({ address, ...session.snapshot(address) })),
+    actors: store.cells(session.id).map(({ address }) => ({ address, ...session.snapshot(address) })),
     waiting: envelopes.map(({ to, event }) => ({ to, ...event })),
     timers: timers.map(({ owner, id, dueAt }) => ({ owner, id, dueAt })),
     effects: effects.map(({ owner, kind, status, attempt }) => ({ owner, kind, status, attempt })),

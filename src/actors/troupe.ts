@@ -6,8 +6,9 @@ import { dirname, join } from 'node:path'
 import { parseSupervisor } from '../machines/childspec.ts'
 import { supervisor } from '../machines/supervisor.ts'
 import { SUPERVISOR_MACHINE, type TreeSpec } from '../protocol.ts'
-import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../runtime/engine.ts'
+import type { Engine, Host, ResumeOptions, RunReader, RunSession, StartOptions } from '../runtime/engine.ts'
 import { localEngine, type TurnLimits } from '../runtime/engines/local.ts'
+import type { MigrationSpec } from '../runtime/migrations.ts'
 import { createRegistry, type Handlers, type Machines } from '../runtime/registry.ts'
 import type { Store } from '../runtime/store.ts'
 import { teamEffects } from './effects.ts'
@@ -28,6 +29,11 @@ export interface TroupeOptions<M extends Machines> {
   /** Folder for the staged copies of repositories. Default: `work` beside the store's file. */
   readonly workDir?: string
   readonly limits?: Partial<TurnLimits>
+  /**
+   * What takes the actors of stored runs over when a machine's `version` was raised, by the name of the machine: one function for all older versions, or one
+   * for each, applied in their order. A resume that needs one that is not here is refused with `E_MACHINE_CHANGED`. See docs/guide/versions.md.
+   */
+  readonly migrations?: { readonly [machine in keyof M | `${string}/${string}`]?: MigrationSpec }
   /** Ends what a dead process of this run left running, before anything is probed or repeated. Default: by the tag in their environment, see reaper.ts. */
   readonly reap?: Host['reap']
 }
@@ -35,8 +41,10 @@ export interface TroupeOptions<M extends Machines> {
 export interface Troupe {
   /** Starts a tree. When this resolves, the run is in the store and goes on after a crash. @throws {Defect} `E_TREE_INVALID`. @throws {UserError} `E_RUN_EXISTS`. */
   start(tree: TreeSpec, options?: StartOptions): Promise<RunSession>
-  /** Goes on with a run, from the tree that is stored in it and the code that is registered here. @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`. */
+  /** Goes on with a run, from the tree that is stored in it and the code that is registered here. @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`, `E_MACHINE_CHANGED`, `E_MACHINE_UNKNOWN`, `E_MIGRATION_FAILED`. */
   resume(run: string, options?: ResumeOptions): Promise<RunSession>
+  /** A run to look at, at any position of its journal, whoever runs it; null where there is no such run. */
+  read(run: string): RunReader | null
   /** Closes the store. Runs must have ended or been stopped. */
   close(): void
 }
@@ -52,6 +60,7 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
     machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor },
     effects: { ...teamEffects({ provider, root }).handlers, ...options.effects },
     reap: options.reap ?? reap,
+    ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
   })
   return {
     start: async (tree, start = {}) => {
@@ -59,6 +68,7 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
       return engine.start(tree, host, start)
     },
     resume: async (run, resume = {}) => engine.resume(run, host, resume),
+    read: (run) => engine.read(run),
     close: () => engine.close(),
   }
 }

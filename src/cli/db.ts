@@ -4,14 +4,15 @@
  */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { exitOf } from '../catalogue.ts'
+import { exitOf, isWarning } from '../catalogue.ts'
 import { UserError } from '../errors.ts'
 import { backUp, newestBackup } from '../runtime/stores/sqlite/backup.ts'
-import { checkFile } from '../runtime/stores/sqlite/check.ts'
+import type { CheckOptions } from '../runtime/stores/sqlite/check.ts'
+import { checkFile } from '../runtime/stores/sqlite/check-file.ts'
 import { EXIT_STORE } from '../runtime/stores/sqlite/errors.ts'
 import { planRestore, type RestoreOptions, restore } from '../runtime/stores/sqlite/restore.ts'
 import { bytes, plural } from '../view/format.ts'
-import { findingLines, findingWhere, isIntact, isWarning, lostLine, type StoreFacts, statusLine, storeObject, wholeLine } from '../view/upkeep.ts'
+import { findingLines, findingWhere, lostLine, type StoreFacts, statusLine, storeObject, wholeLine } from '../view/upkeep.ts'
 import { confirm } from './confirm.ts'
 import type { Context } from './context.ts'
 
@@ -28,9 +29,9 @@ export async function dbStatus(context: Context): Promise<number> {
 
 /** Exit 0 where it is whole, with warnings too; 10 where it is not. */
 export async function dbCheck(context: Context, flags: { readonly deep?: boolean }): Promise<number> {
-  const facts = factsOf(context, { deep: flags.deep === true })
+  const facts = factsOf(context, { deep: flags.deep === true, owners: true })
   const { io } = context
-  const errors = facts.findings.filter((finding) => !isWarning(finding))
+  const errors = facts.findings.filter(({ code }) => !isWarning(code))
   if (isJson(context)) io.json(storeObject(facts))
   else {
     for (const line of findingLines(facts.findings)) io.err(line)
@@ -92,7 +93,7 @@ export async function dbRestore(context: Context, file: string): Promise<number>
   return 0
 }
 
-function factsOf({ config }: Context, options: { readonly deep: boolean }): StoreFacts {
+function factsOf({ config }: Context, options: CheckOptions): StoreFacts {
   return { ...checkFile(config.database, options), lastBackupAt: newestBackup(config.database)?.atMs ?? null }
 }
 

@@ -4,9 +4,9 @@
  */
 import type { RunRow, Store } from '../runtime/store.ts'
 import { weigh } from '../runtime/stores/sqlite/weigh.ts'
+import { bytes, plural } from '../view/format.ts'
 import type { Standing } from '../view/look.ts'
 import { standingOf } from '../view/outcome.ts'
-import { bytes, plural } from '../view/format.ts'
 import { type Pruned, pruneLine, pruneObject } from '../view/upkeep.ts'
 import { confirm } from './confirm.ts'
 import type { Context } from './context.ts'
@@ -51,7 +51,9 @@ interface Chosen {
 
 /** Runs that are named go as they are, ended or not; the store refuses those that are running. */
 function named(store: Store, names: readonly string[], project: string): Chosen {
-  const rows = [...new Map(names.map((name) => findRun(store, { name, last: false, project, verb: 'prune' })).map((row) => [row.run, row])).values()]
+  const rows = [
+    ...new Map(names.map((name) => findRun(store, { name, last: false, project, verb: 'prune' })).map((row) => [row.run, row])).values(),
+  ]
   return { rows, kept: { unfinished: 0, young: 0, last: 0, other: store.runs().length - rows.length } }
 }
 

@@ -109,7 +109,9 @@ function addKeeping(program: Command, call: Call): void {
   db.command('restore')
     .description('go back to a backup; what is there is kept under another name')
     .argument('<file>', 'a backup')
-    .action(async (file: string, _, command: Command) => call(command, async (context) => (await import('./db.ts')).dbRestore(context, file)))
+    .action(async (file: string, _, command: Command) =>
+      call(command, async (context) => (await import('./db.ts')).dbRestore(context, file)),
+    )
   program
     .command('prune')
     .description('delete runs that have ended')

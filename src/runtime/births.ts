@@ -8,14 +8,21 @@ import { Defect } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import type { CellStarted, ChildLink, EffectOwed, StepInput } from './cell.ts'
 import type { Create, RawActor, Scope } from './host.ts'
+import type { LogicKind, PlainLogic } from './logic/kinds.ts'
 import { isRef, type Ref } from './ref.ts'
 import { refOf, withRefs } from './snapshot.ts'
 
-/** What a step needs of the registry: the machine, and what stands behind a child's logic object. */
+/** What stands behind a child's logic object: a cell by the name of its machine or reducer, a declared effect, or logic that is hosted as one. */
+export type ChildCode =
+  | { readonly machine: string }
+  | { readonly effect: EffectDeclaration }
+  | { readonly logic: Exclude<LogicKind, 'transition'> }
+
+/** What a step needs of the registry: its own code, and what stands behind a child's logic object. */
 export interface StepCode {
-  readonly machine: AnyStateMachine
-  /** Name of a registered child machine, or its effect declaration. Undefined: not registered. */
-  childOf(logic: unknown): { machine: string } | { effect: EffectDeclaration } | undefined
+  readonly machine: AnyStateMachine | PlainLogic
+  /** Undefined: not registered. */
+  childOf(logic: unknown): ChildCode | undefined
 }
 
 export interface Births {
@@ -77,8 +84,8 @@ function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, 
     })
   const what = code.childOf(create.logic)
   if (what === undefined) {
-    throw new Defect('E_ACTOR_UNSUPPORTED', `${input.address}: the logic '${src}' is neither a machine nor an effect(...)`, {
-      hint: 'invoke a machine, or declare it with effect(...)',
+    throw new Defect('E_ACTOR_UNSUPPORTED', `${input.address}: nothing is known of the logic '${src}'`, {
+      hint: 'name it in setup({ actors })',
     })
   }
   const incarnation = scope.nextId++
@@ -127,7 +134,8 @@ function inputOf(raw: RawActor, refs: ReadonlyMap<unknown, Ref>): Json | undefin
 
 function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap<unknown, Ref>): EffectOwed[] {
   const what = code.childOf(create.logic)
-  if (what === undefined || !('effect' in what)) return []
+  if (what === undefined || 'machine' in what) return []
+  if ('logic' in what) return [hosted(what.logic, create, link, refs)]
   const declaration = what.effect
   const input = checkedInput(declaration, inputOf(create.raw, refs), link)
   return [
@@ -145,6 +153,25 @@ function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap
       answer: true,
     },
   ]
+}
+
+/** A plain promise is safe to do again, says who uses one; volatile logic is started again anyway. */
+function hosted(kind: EffectOwed['kind'], create: Create, link: ChildLink, refs: ReadonlyMap<unknown, Ref>): EffectOwed {
+  const { id, incarnation, src } = link
+  const input = inputOf(create.raw, refs) ?? null
+  return {
+    op: create.op,
+    id,
+    incarnation,
+    src,
+    kind,
+    input,
+    policy: 'repeat',
+    timeoutMs: null,
+    retry: NO_RETRY,
+    reserve: null,
+    answer: true,
+  }
 }
 
 /** The worst case is user code, too: a budget must not be led astray by it. */

@@ -9,31 +9,12 @@
  * built for an object holds for as long as it lives, and a sequence is compared with the one that was in its place before. An append to a list of a
  * thousand then costs a thousand comparisons of pointers, and a few short texts.
  */
-import type { Chunk } from './cell.ts'
-import {
-  APART_CHARS,
-  apart,
-  chunksOf,
-  type Entry,
-  INLINE_CHARS,
-  NODE_CHARS,
-  type Part,
-  PIECE_CHARS,
-  REF_CHARS,
-  textOf,
-  whole,
-} from './chunks/part.ts'
-import { type Before, countOf, cut, type Levels, levelsOn, listPart, type Run, type Sequence } from './chunks/runs.ts'
+import { APART_CHARS, apart, chunksOf, type Entry, INLINE_CHARS, NODE_CHARS, type Part, REF_CHARS, textOf, whole } from './chunks/part.ts'
+import { type Before, countOf, cut, type Levels, levelsOn, listPart, type Sequence } from './chunks/runs.ts'
+import { type LongString, longString } from './chunks/strings.ts'
 import { isRef } from './ref.ts'
 
 export { refsIn } from './chunks/part.ts'
-
-/** A long string, as it stood under a key. Strings have no identity, so what was built for them is kept beside the object that holds them. */
-export interface LongString {
-  readonly text: string
-  readonly part: Part
-  readonly levels: Levels
-}
 
 /** What was built for arrays and objects that have large parts. */
 export const partsBuilt = new WeakMap<object, Part>()
@@ -202,42 +183,4 @@ function long(shape: Shape, value: object): Part {
   const rest: Entry[] = []
   for (let index = countOf(levels[0]!); index < length; index++) rest.push(sequence.entry(index))
   return listPart(levels, rest.length === 0 ? null : { text: sequence.text(rest), chunks: chunksOf(rest) })
-}
-
-/** Strings are cut at fixed places: what grows at its end, or is changed in place, keeps its other pieces. */
-function longString(text: string, before: LongString | undefined): LongString {
-  if (before?.text === text) return before
-  if (text.length <= 2 * PIECE_CHARS) return { text, part: whole(JSON.stringify(text)), levels: [] }
-  const runs = piecesOf(text, before)
-  const at = countOf(runs)
-  const levels = levelsOn(runs, before?.levels)
-  return { text, part: listPart(levels, whole(JSON.stringify(text.slice(at)))), levels }
-}
-
-function piecesOf(text: string, before: LongString | undefined): Run[] {
-  const old = before?.levels[0] ?? []
-  // Ten times as fast as startsWith.
-  const isLonger = before !== undefined && text.slice(0, before.text.length) === before.text
-  const runs: Run[] = isLonger ? [...old] : []
-  let at = countOf(runs)
-  let wasAt = at
-  for (let end = pieceEnd(text, at); end < text.length; end = pieceEnd(text, at)) {
-    const run = old[runs.length]
-    const piece = text.slice(at, end)
-    const isKept = run?.count === piece.length && wasAt === at && before?.text.slice(at, end) === piece
-    runs.push(isKept ? run : { count: piece.length, chunk: apartString(piece) })
-    at = end
-    wasAt += run?.count ?? 0
-  }
-  return runs
-}
-
-const apartString = (piece: string): Chunk => apart(whole(JSON.stringify(piece))).chunks[0]!
-
-/** No piece ends inside a surrogate pair. */
-function pieceEnd(text: string, at: number): number {
-  const end = at + PIECE_CHARS
-  if (end >= text.length) return text.length
-  const unit = text.charCodeAt(end - 1)
-  return unit >= 0xd800 && unit < 0xdc00 ? end - 1 : end
 }

@@ -7,8 +7,10 @@ import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
+import type { PlainLogic } from './logic/kinds.ts'
 import type { Migrated } from './migrations.ts'
-import type { EffectRow, MachineRow, RunStatus } from './store.ts'
+import type { WaitingMail } from './past.ts'
+import type { EffectRow, MachineRow, RunRow, RunStatus, SnapshotVersion } from './store.ts'
 
 /** What an engine needs of the program: pure steps, and handlers for effects and named actions. */
 export interface Host {
@@ -23,6 +25,8 @@ export interface Host {
   step(input: StepInput): StepResult
   /** The handler that performs an effect row. */
   handler(row: Pick<EffectRow, 'kind' | 'src'>): { declaration: EffectDeclaration; handler: EffectHandler<never, unknown> }
+  /** The promise, callback or observable that a machine knows by this name. @throws {Defect} `E_ACTOR_MISSING` where it has none. */
+  logic(machine: string, src: string): PlainLogic
   /** Performs a named action of a machine again, from its stored row. */
   action(machine: string, name: string, call: EffectCall<Json>): Promise<void> | void
   /** Ends what effects of a dead process left behind (processes with the run's tag), before any probe or repeat. Returns what was ended. */
@@ -108,7 +112,7 @@ export interface Result {
   readonly inDoubt: readonly { readonly id: string; readonly kind: string; readonly path: Address; readonly what: Json }[]
   /** Effects that were performed again after a crash, by policy. */
   readonly repeated: number
-  /** Plain promises and named actions, performed at least once without an idempotency key. */
+  /** Plain promises and named actions: performed at least once without an idempotency key. */
   readonly promises: number
 }
 
@@ -194,8 +198,29 @@ export interface RecoveredEffect {
   readonly what: string
 }
 
+/**
+ * A run to look at: now or at any position of its journal, while it runs or afterwards. Reading changes nothing and asks nobody.
+ * Every `at` is a journal position; left out, it is now. Positions after the end are the end.
+ */
+export interface RunReader {
+  /** The run itself, as of now. */
+  readonly run: RunRow
+  /** The whole tree: states, mailboxes, open effects, usage. @throws {UserError} `E_POSITION_PRUNED`. */
+  tree(at?: number): CellView
+  /** One actor's snapshot; null where nobody lived. */
+  actor(address: Address, at?: number): ReturnType<RunSession['snapshot']>
+  /** What waits for an actor, oldest first. */
+  mailbox(address: Address, at?: number): readonly WaitingMail[]
+  /** An actor's stored snapshots, newest first: where it can be looked at, and what changed when. */
+  history(address: Address, options?: { before?: number; limit?: number }): readonly SnapshotVersion[]
+  /** Frames after `since`, at most `limit` (default 1000). */
+  frames(since?: number, limit?: number): readonly Frame[]
+}
+
 export interface Engine {
   start(tree: TreeSpec, host: Host, options: StartOptions): Promise<RunSession>
   resume(run: string, host: Host, options: ResumeOptions): Promise<RunSession>
+  /** Null where there is no such run. */
+  read(run: string): RunReader | null
   close(): void
 }

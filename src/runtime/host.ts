@@ -8,7 +8,7 @@
  *
  * The scope only collects. A child's `getInitialSnapshot` never runs in its parent's step; `defer`red functions, which would start real actors, are dropped.
  */
-import type { AnyStateMachine } from 'xstate'
+import { type AnyStateMachine, StateMachine } from 'xstate'
 import { Defect } from '../errors.ts'
 import type { ActorRef } from './cell.ts'
 import { Ref } from './ref.ts'
@@ -78,7 +78,8 @@ export class Scope {
   readonly system: object
   readonly logger = (): void => {}
   readonly defer = (): void => {}
-  readonly emit = (): void => {}
+  /** Of `fromTransition` alone: machines emit by an action. */
+  emit: (event: unknown) => void = () => {}
   readonly stopChild = (): void => {}
   readonly #taken: Readonly<Record<string, ActorRef>>
   /** Who holds a system id after what this step has done to it: an actor that it built, or nobody. */
@@ -174,10 +175,19 @@ export function restore(
   parts: { context: unknown; children: Record<string, unknown> },
 ): LiveSnapshot {
   const row = { ...stored, historyValue: stored.historyValue ?? {}, context: {}, children: {} }
+  if (!isMachine(machine)) return { ...row, ...parts, machine } as unknown as LiveSnapshot // A reducer's snapshot is what it looks like.
   const live = machine.restoreSnapshot(row as never, undefined as never) as unknown as LiveSnapshot
   live.context = parts.context
   live.children = parts.children
   return live
+}
+
+/** Is it a machine of this copy of xstate? */
+export const isMachine = (logic: unknown): logic is AnyStateMachine => logic instanceof StateMachine
+
+interface CheckedTransition {
+  readonly eventType: string
+  readonly actions: readonly unknown[]
 }
 
 /** A state of a machine, as far as checks and comparisons look at it. */
@@ -189,6 +199,11 @@ export interface StateNode {
   readonly history: string | false
   readonly config: { readonly initial?: unknown; readonly after?: object; readonly on?: object }
   readonly invoke: readonly { readonly id: string; readonly src: string }[]
+  readonly entry: readonly unknown[]
+  readonly exit: readonly unknown[]
+  readonly transitions: ReadonlyMap<string, readonly CheckedTransition[]>
+  readonly always?: readonly CheckedTransition[]
+  readonly initial?: { readonly actions?: readonly unknown[] }
 }
 
 /** The states of a machine, outer ones first. */

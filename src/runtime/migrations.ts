@@ -14,7 +14,7 @@ import type { ChildLink, EncodedSnapshot, EventData } from './cell.ts'
 import { type LiveSnapshot, nodesOf, restore } from './host.ts'
 import { isRef, parseWithRefs } from './ref.ts'
 import { contentOf, encode, refOf } from './snapshot.ts'
-import { standsIn, pathOf } from './versions.ts'
+import { pathOf, standsIn } from './versions.ts'
 
 /** An actor as it was stored: plain data of its own, references to actors alive. */
 export interface OldSnapshot {
@@ -27,7 +27,7 @@ export interface OldSnapshot {
   /** By the id of the history state, the ids of the states that it goes back to. */
   readonly historyValue: HistoryValue
 }
-export type HistoryValue = { readonly [id: string]: readonly { readonly id: string }[] }
+type HistoryValue = { readonly [id: string]: readonly { readonly id: string }[] }
 
 export interface NewSnapshot {
   /** Where it stands now. Default: where it stood. States are not entered: their entry actions, delays and invokes do not run. */
@@ -36,7 +36,7 @@ export interface NewSnapshot {
   readonly context?: unknown
   /** Default: as it was, without what names states that are gone. */
   readonly historyValue?: HistoryValue
-  /** An event that it gets first of all once it goes on, for what only a step can do: to enter a state, and start what belongs to it. */
+  /** An event that it gets when it goes on, behind the mail that waits: for what only a step can do, such as to enter a state and start what belongs to it. */
   readonly event?: EventData
 }
 
@@ -108,11 +108,7 @@ function checkedEvent(event: unknown): EventData {
 }
 
 /** The snapshot, in states that the machine has. Parts of the value that are not given are their initial states. */
-function stands(
-  machine: AnyStateMachine,
-  now: Required<Omit<NewSnapshot, 'event'>>,
-  links: readonly ChildLink[],
-): LiveSnapshot {
+function stands(machine: AnyStateMachine, now: Required<Omit<NewSnapshot, 'event'>>, links: readonly ChildLink[]): LiveSnapshot {
   assertJson(now.value, 'value')
   const known = new Set(nodesOf(machine).map((node) => pathOf(node.path)))
   const missing = standsIn(now.value).find((path) => !known.has(path))

@@ -9,7 +9,7 @@ import { PAYLOAD_BYTES_MAX } from '../limits.ts'
 import { type Incarnation, RESERVED_ACTIONS, SUPERVISOR_MACHINE } from '../protocol.ts'
 import { type Births, missingActor, type StepCode } from './births.ts'
 import type { ActionTaken, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
-import type { Action, Scope } from './host.ts'
+import { type Action, isMachine, type Scope } from './host.ts'
 import { checkedAsk, checkedEvent, checkedShape, checkedThread } from './outgoing.ts'
 import { idOf, isRef, type Ref } from './ref.ts'
 import { withRefs } from './snapshot.ts'
@@ -161,7 +161,7 @@ function act(
         hint: 'choose another name',
       })
     out.actions.push({ op: action.op, type: action.type, params })
-  } else if (action.exec !== undefined && code.machine.implementations.actions[action.type] === action.exec) {
+  } else if (action.exec !== undefined && isNamed(code, action)) {
     const stored = {
       machine: input.machine,
       params: params ?? null,
@@ -188,6 +188,10 @@ function act(
     // XState lets a name without an implementation pass without a word; a person who misses its effect should find it.
     out.journal.push({ type: 'action.missing', data: { action: action.type } })
   }
+}
+
+function isNamed({ machine }: StepCode, { type, exec }: Action): boolean {
+  return isMachine(machine) && machine.implementations.actions[type] === exec
 }
 
 /** Plain JSON of a value that leaves the step, with references as stored data. */

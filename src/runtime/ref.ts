@@ -37,7 +37,7 @@ export class Ref {
     return { status: 'active' }
   }
 
-  send(): never {
+  send(_event?: unknown): void {
     throw this.#imperative('send', 'use the sendTo action')
   }
 

@@ -2,18 +2,22 @@
  * The registry of code: machines by name, the machines and effects they invoke, and the handlers that perform effects.
  * It is checked when it is made, so that what cannot be durable is refused before anything runs, with the place and the fix.
  */
-import { type AnyStateMachine, StateMachine } from 'xstate'
-import { type EffectCall, type EffectDeclaration, type EffectHandler, type EffectLogic, effectOf } from '../effect.ts'
-import { Defect, UserError } from '../errors.ts'
+import type { AnyStateMachine, StateMachine } from 'xstate'
+import { type EffectCall, type EffectDeclaration, type EffectHandler, type EffectLogic, effectOf, LOGIC_KINDS } from '../effect.ts'
+import { Defect } from '../errors.ts'
 import type { Json } from '../json.ts'
-import { MICROSTEPS_MAX } from '../limits.ts'
+import type { ChildCode } from './births.ts'
 import type { EventData, StepInput, StepResult } from './cell.ts'
 import type { Host } from './engine.ts'
-import { nodesOf, probe } from './host.ts'
+import { isMachine } from './host.ts'
+import { checkMachine, invalid } from './logic/check.ts'
+import { kindOf, type PlainLogic, probeKinds } from './logic/kinds.ts'
+import { type MigrationSpec, migrate, migrationPath } from './migrations.ts'
 import { parseWithRefs } from './ref.ts'
-import { decode, freeze } from './snapshot.ts'
+import { decode } from './snapshot.ts'
 import { step } from './step.ts'
-import type { EffectRow } from './store.ts'
+import type { EffectRow, MachineRow } from './store.ts'
+import { type Definition, definitionOf } from './versions.ts'
 
 export type Machines = Readonly<Record<string, AnyStateMachine>>
 // biome-ignore lint/suspicious/noExplicitAny: handlers of different effects stand side by side.
@@ -35,9 +39,12 @@ export type Handlers<M extends Machines> = {
   readonly [kind: `${string}.${string}`]: AnyEffectHandler
 }
 
+/** Code that cells run: a machine, or the reducer of `fromTransition`. */
+type CellCode = AnyStateMachine | PlainLogic
+
 interface Entry {
   readonly name: string
-  readonly machine: AnyStateMachine
+  readonly machine: CellCode
   readonly version: string
 }
 
@@ -46,42 +53,63 @@ export interface RegistryOptions {
   /** By the name under which machines invoke the effect, or by its kind. */
   readonly effects?: Readonly<Record<string, AnyEffectHandler | undefined>>
   readonly reap?: Host['reap']
+  /** By the name of the machine. */
+  readonly migrations?: Migrations
 }
+
+/** What takes stored actors over from older versions of their machines, by the name of the machine; those that only others invoke are `parent/src`. */
+export type Migrations = Readonly<Record<string, MigrationSpec | undefined>>
 
 /** @throws {UserError} `E_MACHINE_INVALID` (exit 3) naming the machine, the state and the rule. */
 export function createRegistry(options: RegistryOptions): Host {
   const byName = new Map<string, Entry>()
   const byMachine = new Map<unknown, Entry>()
   const declarations = new Map<string, EffectDeclaration>()
+  probeKinds()
   // All names of the options first: a machine that stands there by name goes by that name when another one invokes it, too.
   const top = Object.entries(options.machines)
   const fresh = top.filter(([name, machine]) => add(name, machine))
   for (const [name, machine] of fresh) addActors(name, machine)
+  for (const name of Object.keys(options.migrations ?? {})) {
+    if (find(name) === undefined)
+      throw invalid(name, '(migrations)', 'there is a migration for it, but no such machine', `one of: ${[...byName.keys()].join(', ')}`)
+  }
 
   /** Returns whether the machine is new: it may have another name already. */
-  function add(name: string, machine: AnyStateMachine): boolean {
+  function add(name: string, machine: CellCode): boolean {
     const isNew = !byMachine.has(machine)
-    if (isNew) check(name, machine)
-    const entry: Entry = { name, machine, version: machine.version ?? '1' }
+    if (isNew && kindOf(machine) !== 'transition') checkMachine(name, machine)
+    const entry = entryFor(name, machine)
     byName.set(name, entry)
     if (isNew) byMachine.set(machine, entry)
     return isNew
   }
 
-  function addActors(name: string, machine: AnyStateMachine): void {
+  function addActors(name: string, machine: CellCode): void {
+    if (!isMachine(machine)) return
     for (const [src, logic] of Object.entries(machine.implementations.actors)) {
       const declaration = effectOf(logic)
-      if (declaration !== undefined) declarations.set(declaration.kind, declaration)
-      else if (!isMachine(logic))
-        throw invalid(name, '(actors)', `'${src}' is neither a machine nor an effect(...)`, `declare it with effect(...), or as a machine`)
-      else if (add(`${name}/${src}`, logic)) addActors(`${name}/${src}`, logic)
+      const kind = kindOf(logic)
+      if (declaration !== undefined) declare(name, src, declaration)
+      else if (isMachine(logic) || kind === 'transition') {
+        if (add(`${name}/${src}`, logic as CellCode)) addActors(`${name}/${src}`, logic as CellCode)
+      } else if (kind === undefined) {
+        const fix = 'make it with setup(...).createMachine, effect, fromPromise, fromTransition, fromCallback or fromObservable'
+        throw invalid(name, '(actors)', `'${src}' is no logic that is known here`, fix)
+      }
     }
   }
 
+  function declare(name: string, src: string, declaration: EffectDeclaration): void {
+    if ((LOGIC_KINDS as readonly string[]).includes(declaration.kind))
+      throw invalid(name, '(actors)', `the effect '${src}' is of kind '${declaration.kind}', which is taken`, "name its kind 'noun.verb'")
+    declarations.set(declaration.kind, declaration)
+  }
+
   /** Rows keep the name that a machine had at their time: `parent/kid` is found by its way, whatever else the machine is called by now. */
-  const find = (name: string): Entry | undefined => {
+  function find(name: string): Entry | undefined {
     const machine = byName.has(name) ? undefined : machineBelow(options.machines, name)
-    if (machine !== undefined) byName.set(name, { name, machine, version: machine.version ?? '1' })
+    if (machine !== undefined) byName.set(name, entryFor(name, machine))
     return byName.get(name)
   }
   const entryOf = (name: string): Entry => {
@@ -92,31 +120,70 @@ export function createRegistry(options: RegistryOptions): Host {
       })
     return entry
   }
-  const childOf = (logic: unknown) => {
+  const childOf = (logic: unknown): ChildCode | undefined => {
     const effect = effectOf(logic)
     if (effect !== undefined) return { effect }
     const entry = byMachine.get(logic)
-    return entry === undefined ? undefined : { machine: entry.name }
+    if (entry !== undefined) return { machine: entry.name }
+    const kind = kindOf(logic)
+    return kind === undefined || kind === 'transition' ? undefined : { logic: kind }
   }
 
   return {
     machineVersion: (name) => entryOf(name).version,
+    machine: (name) => machineRow(name, find(name)),
+    migration: (name, from) => {
+      const { machine, version } = entryOf(name)
+      const path = migrationPath(options.migrations?.[name], from, version)
+      return path === null || !isMachine(machine) ? null : (actor) => migrate(machine, path, actor)
+    },
     accepts: (name, snapshot, children, event) => {
       try {
-        return decode(entryOf(name).machine, snapshot, children).can(event)
+        const { machine } = entryOf(name)
+        return isMachine(machine) && decode(machine, snapshot, children).can(event)
       } catch {
         return false // A guard of it throws, or its machine has no such state any more.
       }
     },
     step: (input: StepInput): StepResult => step(() => ({ machine: entryOf(input.machine).machine, childOf }), input),
     handler: (row) => ({ declaration: declarationOf(declarations, row), handler: handlerOf(options.effects ?? {}, row) }),
+    logic: (name, src) => logicOf(entryOf(name), src),
     action: (name, action, call) => performAction(entryOf(name).machine, action, call),
     reap: options.reap ?? (async () => []),
   }
 }
 
-function machineBelow(actors: Readonly<Record<string, unknown>>, path: string): AnyStateMachine | undefined {
+const entryFor = (name: string, machine: CellCode): Entry => ({
+  name,
+  machine,
+  version: (isMachine(machine) ? machine.version : undefined) ?? '1',
+})
+
+function logicOf({ name, machine }: Entry, src: string): PlainLogic {
+  const logic: unknown = isMachine(machine) ? machine.implementations.actors[src] : undefined
+  if (kindOf(logic) !== undefined) return logic as PlainLogic
+  throw new Defect('E_ACTOR_MISSING', `the machine '${name}' has no promise, callback or observable '${src}' any more`, {
+    hint: 'register its src',
+  })
+}
+
+/** A reducer has no states that a stored snapshot could rest on. */
+const REDUCER: Definition = { states: {}, actors: [] }
+const rows = new WeakMap<CellCode, MachineRow>()
+
+function machineRow(name: string, entry: Entry | undefined): MachineRow | null {
+  if (entry === undefined) return null
+  const { machine, version } = entry
+  const known = rows.get(machine)
+  if (known?.name === name) return known
+  const row = { name, version, definition: (isMachine(machine) ? definitionOf(machine) : REDUCER) as unknown as Json }
+  rows.set(machine, row)
+  return row
+}
+
+function machineBelow(actors: Readonly<Record<string, unknown>>, path: string): CellCode | undefined {
   for (const [src, logic] of Object.entries(actors)) {
+    if (path === src && kindOf(logic) === 'transition') return logic as PlainLogic
     if (!isMachine(logic)) continue
     if (path === src) return logic
     const found = path.startsWith(`${src}/`) ? machineBelow(logic.implementations.actors, path.slice(src.length + 1)) : undefined
@@ -146,45 +213,10 @@ function handlerOf(
 }
 
 /** A named action, performed from its stored row: its context is the one it saw, its references cannot be used to send. */
-function performAction(machine: AnyStateMachine, name: string, call: EffectCall<Json>): Promise<void> | void {
+function performAction(machine: CellCode, name: string, call: EffectCall<Json>): Promise<void> | void {
   const stored = call.input as { params: Json; event: EventData; context: Json }
-  const action: unknown = machine.implementations.actions[name]
+  const action: unknown = isMachine(machine) ? machine.implementations.actions[name] : undefined
   if (typeof action !== 'function') throw new Defect('E_ACTION_UNKNOWN', `the machine has no action '${name}' any more`, {})
   const info = parseWithRefs(JSON.stringify({ context: stored.context, event: stored.event }))
   return (action as (info: unknown, params: unknown) => Promise<void> | void)(info, stored.params ?? undefined)
-}
-
-function isMachine(logic: unknown): logic is AnyStateMachine {
-  return logic instanceof StateMachine
-}
-
-function check(name: string, machine: AnyStateMachine): void {
-  if (!isMachine(machine)) {
-    throw invalid(
-      name,
-      '(root)',
-      'it is not a machine of this copy of xstate',
-      'make it with setup(...).createMachine(...), with one copy of xstate installed',
-    )
-  }
-  probe(machine)
-  machine.options.maxIterations = Math.min(machine.options.maxIterations ?? MICROSTEPS_MAX, MICROSTEPS_MAX)
-  freeze(machine.config.context) // All actors of the machine begin with this one object.
-  for (const node of nodesOf(machine)) {
-    for (const invoke of node.invoke) {
-      if (invoke.src.startsWith('xstate.invoke.'))
-        throw invalid(name, node.id, 'an invoke has inline logic', 'name it in setup({ actors })')
-      if (machine.implementations.actors[invoke.src] === undefined)
-        throw invalid(
-          name,
-          node.id,
-          `invoke names '${invoke.src}', which is not in setup({ actors })`,
-          `add '${invoke.src}' to setup({ actors })`,
-        )
-    }
-  }
-}
-
-function invalid(machine: string, state: string, rule: string, fix: string): UserError {
-  return new UserError('E_MACHINE_INVALID', `machine ${machine}, \`${state}\`: ${rule}`, { where: machine, fix, exit: 3 })
 }

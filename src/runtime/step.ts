@@ -5,12 +5,15 @@
  *
  * What user code throws becomes `exit: {kind: 'error'}` with the snapshot unchanged and everything else empty: the step did not happen, the cell has crashed.
  */
+import type { AnyStateMachine } from 'xstate'
 import { Defect, type ErrorData, errorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import { type ExitReason, isRefusedFromOutside, SUPERVISOR_MACHINE } from '../protocol.ts'
 import { type Births, births, missingActor, type StepCode } from './births.ts'
 import type { ChildLink, EventData, StepInput, StepResult } from './cell.ts'
-import { firstMacrostep, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
+import { culpritOf } from './culprit.ts'
+import { firstMacrostep, isMachine, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
+import { reduce } from './logic/reducer.ts'
 import { collect } from './operations.ts'
 import { checkedExit } from './outgoing.ts'
 import { idOf, isRef, parseWithRefs, Ref } from './ref.ts'
@@ -18,10 +21,12 @@ import { decode, encode, refOf, withRefs } from './snapshot.ts'
 
 /** @param code  what the registry knows of the machine. Called inside the step: a machine that is not registered is the crash of its actor alone. */
 export function step(code: () => StepCode, input: StepInput): StepResult {
+  let known: StepCode | undefined
   try {
-    return take(code(), withEnded(input), endedBy(input))
+    known = code()
+    return take(known, withEnded(input), endedBy(input))
   } catch (thrown) {
-    return crashed(input, thrown)
+    return crashed(input, thrown, known)
   }
 }
 
@@ -31,10 +36,15 @@ function take(code: StepCode, input: StepInput, ended: ChildLink | undefined): S
   const scope = new Scope({ self, systemIds: input.systemIds, nextId: input.nextId })
   if (ended !== undefined) scope.free(ended)
   if (isForged(input)) return quiet(input, scope)
-  const before = input.snapshot === null ? null : decode(code.machine, input.snapshot, input.children)
+  if (!isMachine(code.machine)) return { ...quiet(input, scope), ...reduce(code.machine, input, scope) }
+  return takeByMachine(code, code.machine, input, scope)
+}
+
+function takeByMachine(code: StepCode, machine: AnyStateMachine, input: StepInput, scope: Scope): StepResult {
+  const before = input.snapshot === null ? null : decode(machine, input.snapshot, input.children)
   const event = parseWithRefs(JSON.stringify(input.envelope.event)) as EventData
   const after =
-    before === null ? firstMacrostep(code.machine, event['input'], scope) : macrostep(code.machine, before, wireEvent(input, event), scope)
+    before === null ? firstMacrostep(machine, event['input'], scope) : macrostep(machine, before, wireEvent(input, event), scope)
   if (after.status === 'error') throw after.error
   if (after === before && scope.operations.length === 0) return quiet(input, scope)
   const born = births(code, input, scope)
@@ -113,11 +123,13 @@ function isForged({ machine, envelope }: StepInput): boolean {
   return machine === SUPERVISOR_MACHINE && envelope.kind === 'mail' && isRefusedFromOutside(envelope.event.type)
 }
 
-function crashed(input: StepInput, thrown: unknown): StepResult {
+function crashed(input: StepInput, thrown: unknown, code: StepCode | undefined): StepResult {
   const error: ErrorData = errorData(named(thrown), {
     path: input.address,
     state: input.snapshot === null ? '(starting)' : stateName(input.snapshot.value),
     event: input.envelope.event.type,
+    machine: input.machine,
+    part: code !== undefined && isMachine(code.machine) ? culpritOf(thrown, Object.keys(code.machine.implementations.delays)) : undefined,
   })
   return {
     ...EMPTY,

@@ -21,7 +21,7 @@ export interface Definition {
   readonly actors: readonly string[]
 }
 
-export interface StateDefinition {
+interface StateDefinition {
   /** XState's id of it: timers and history are stored under it. */
   readonly id: string
   readonly type: string
@@ -73,7 +73,7 @@ export function standsIn(value: Json): readonly string[] {
   return paths
 }
 
-export type Verdict = 'identical' | 'compatible' | 'migrate' | 'refuse'
+type Verdict = 'identical' | 'compatible' | 'migrate' | 'refuse'
 
 export interface Comparison {
   readonly verdict: Verdict
@@ -123,10 +123,16 @@ function* states(was: Definition, is: Definition): Generator<Difference> {
 function* state_(path: string, was: StateDefinition, is: StateDefinition): Generator<Difference> {
   const name = named(path)
   if (was.type !== is.type) yield { what: `${name} was ${was.type} and is ${is.type}`, breaks: true }
-  if (was.id !== is.id) yield { what: `the id of ${name} was '${was.id}' and is '${is.id}': timers and history are stored under it`, breaks: true }
+  if (was.id !== is.id)
+    yield { what: `the id of ${name} was '${was.id}' and is '${is.id}': timers and history are stored under it`, breaks: true }
   if (was.initial !== is.initial) yield { what: `${name} begins in \`${is.initial}\`, not in \`${was.initial}\``, breaks: false }
   if (was.history !== is.history) yield { what: `${name} was ${was.history} and is ${is.history}`, breaks: false }
-  yield* list(was.after, is.after, (delay) => `${name} has no after(${delay}) any more`, (delay) => `${name} has a new after(${delay})`)
+  yield* list(
+    was.after,
+    is.after,
+    (delay) => `${name} has no after(${delay}) any more`,
+    (delay) => `${name} has a new after(${delay})`,
+  )
   const invoked = (one: string): string => {
     const [id = '', src = ''] = JSON.parse(one)
     return id.endsWith(`.${was.id}`) ? `'${src}'` : `'${src}' as '${id}'`
@@ -137,13 +143,24 @@ function* state_(path: string, was: StateDefinition, is: StateDefinition): Gener
     (one) => `${name} does not invoke ${invoked(one)} any more`,
     (one) => `${name} invokes ${invoked(one)}`,
   )
-  yield* list(was.on, is.on, (event) => `${name} does not take ${event} any more`, (event) => `${name} takes ${event}`, false)
+  yield* list(
+    was.on,
+    is.on,
+    (event) => `${name} does not take ${event} any more`,
+    (event) => `${name} takes ${event}`,
+    false,
+  )
 }
 
 const invokesOf = ({ invoke = [] }: StateDefinition): readonly string[] => invoke.map(({ id, src }) => JSON.stringify([id, src]))
 
 function actors(was: Definition, is: Definition): Iterable<Difference> {
-  return list(was.actors, is.actors, (src) => `the actor '${src}' is gone`, (src) => `the actor '${src}' is new`)
+  return list(
+    was.actors,
+    is.actors,
+    (src) => `the actor '${src}' is gone`,
+    (src) => `the actor '${src}' is new`,
+  )
 }
 
 function* list(

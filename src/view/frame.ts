@@ -14,7 +14,7 @@ import type { Look, Tone } from './look.ts'
 // biome-ignore format: one family a line or two
 export const NOTEWORTHY: ReadonlySet<string> = new Set([
   'run.started', 'run.resumed', 'run.drained', 'run.suspended', 'run.interrupted', 'run.limited', 'run.quarantined', 'run.finished',
-  'actor.started', 'actor.crashed', 'actor.restarted', 'actor.stopped', 'health.changed',
+  'actor.started', 'actor.crashed', 'actor.restarted', 'actor.stopped', 'actor.migrated', 'machine.changed', 'health.changed',
   'supervisor.gave_up', 'loop.detected', 'problem.escalated', 'message.buried',
   'effect.failed', 'effect.proved', 'effect.parked', 'effect.settled', 'retry.scheduled', 'action.failed',
   'model.switched', 'provider.paused', 'context.compacted', 'limit.reached', 'limit.raised',
@@ -34,6 +34,8 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
   'actor.started': ['machine', 'version'],
   'actor.crashed': ['code', 'state', 'event', 'message'],
   'actor.restarted': ['reason', 'from', 'count', 'max', 'backoffMs'],
+  'actor.migrated': ['machine', 'from', 'to'],
+  'machine.changed': ['machine', 'from', 'to', 'verdict', 'actors', 'differences'],
   'step.committed': ['event', 'from', 'to', 'sends', 'durationUs'],
   'effect.owed': ['id', 'kind', 'policy', 'timeoutMs'],
   'effect.started': ['id', 'kind', 'attempt'],

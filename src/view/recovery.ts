@@ -32,16 +32,23 @@ export interface Recovered {
 
 /** The block that `resume` prints before the run goes on. */
 export function recoveryLines({ recovery, before, short, nowMs }: Recovered, look: Look): readonly string[] {
-  const { effects, position, epoch, mail, strays } = recovery
+  const { effects, position, epoch, mail, strays, machines } = recovery
   const why = stoppedBecause(before, recovery.owner?.pid ?? null)
   return [
     [`run ${short}`, before.name, `stopped ${ago(nowMs - recovery.stoppedAt)} at #${position}: ${why}`].filter(Boolean).join('  '),
     `journal ok (${plural(position, 'entry').replace('entrys', 'entries')}, chain intact)`,
     ...strays.map(({ pid, command }) => `ended stray process ${pid} \`${command}\``),
+    ...machines.map(machineLine),
     effects.length === 0 ? 'no effect was open' : `${plural(effects.length, 'effect')} ${effects.length === 1 ? 'was' : 'were'} open:`,
     ...effectLines(effects, look),
     `${timerWords(recovery)}   mailboxes ${plural(mail, 'event')} kept   epoch ${epoch}`,
   ]
+}
+
+/** `machine coder: version 1 -> 2, 3 actors migrated`. */
+function machineLine({ machine, from, to, verdict, actors, differences }: Recovery['machines'][number]): string {
+  const version = from === to ? `version ${to} has changed` : `version ${from} -> ${to}`
+  return `machine ${machine}: ${version}, ${plural(actors, 'actor')} ${verdict === 'migrated' ? 'migrated' : `${actors === 1 ? 'goes' : 'go'} on${differences.length === 0 ? '' : ': '}${differences.join('; ')}`}`
 }
 
 /** `1 applied, 1 not applied and done now, 2 repeated`: the verdicts, counted. */
@@ -100,5 +107,6 @@ export function recoveryObject(recovery: Recovery): JsonObject {
     timersPending: recovery.timersPending,
     mail: recovery.mail,
     strays: recovery.strays as unknown as Json,
+    machines: recovery.machines as unknown as Json,
   }
 }

@@ -4,6 +4,7 @@
  *   HOME/troupe.db  212 MB, WAL 1.2 MB, schema 3 of 3, 61 runs, 4.1M entries, chain intact, backup 2d ago
  *   would free 148 MB: 38 finished runs; kept 23 (3 unfinished, 20 by --keep-last)
  */
+import { isWarning } from '../catalogue.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { CheckReport } from '../runtime/store.ts'
 import { ago, bytes, count, iso, plural } from './format.ts'
@@ -25,21 +26,17 @@ export interface StoreFacts extends CheckReport {
   readonly lastBackupAt: number | null
 }
 
-/** Findings with which everything still runs. */
-const WARNINGS: readonly string[] = ['E_MARK_TORN', 'E_BLOB_ORPHAN', 'E_OWNER_FOREIGN']
 const FINDINGS_SHOWN = 20
-
-export const isWarning = ({ code }: Pick<Finding, 'code'>): boolean => WARNINGS.includes(code)
 
 /** The chains are whole: null where nobody could look. */
 export const isIntact = ({ findings, readable }: StoreFacts): boolean | null =>
-  findings.some((finding) => !isWarning(finding)) ? false : readable ? true : null
+  findings.some(({ code }) => !isWarning(code)) ? false : readable ? true : null
 
 /** The line of `db status`. */
 export function statusLine(facts: StoreFacts, nowMs: number): string {
   const { path, walBytes, schemaFound, schemaWanted, runs, entries, findings, lastBackupAt } = facts
   const intact = isIntact(facts)
-  const broken = findings.filter((finding) => !isWarning(finding)).length
+  const broken = findings.filter(({ code }) => !isWarning(code)).length
   const parts = [
     bytes(facts.bytes),
     `WAL ${bytes(walBytes)}`,
@@ -63,10 +60,12 @@ export const findingWhere = ({ run }: Finding): string => (run === null ? 'store
 
 /** Findings as lines: errors before warnings, and how many are not shown. */
 export function findingLines(findings: readonly Finding[]): readonly string[] {
-  const sorted = [...findings.filter((finding) => !isWarning(finding)), ...findings.filter(isWarning)]
+  const sorted = [...findings.filter(({ code }) => !isWarning(code)), ...findings.filter(({ code }) => isWarning(code))]
   const more = sorted.length - FINDINGS_SHOWN
   return [
-    ...sorted.slice(0, FINDINGS_SHOWN).map((finding) => `${isWarning(finding) ? 'warning' : 'error'}[${finding.code}] ${findingWhere(finding)}  ${finding.what}`),
+    ...sorted
+      .slice(0, FINDINGS_SHOWN)
+      .map((finding) => `${isWarning(finding.code) ? 'warning' : 'error'}[${finding.code}] ${findingWhere(finding)}  ${finding.what}`),
     ...(more > 0 ? [`and ${count(more)} more; all of them: --json`] : []),
   ]
 }
@@ -94,7 +93,15 @@ export function storeObject(facts: StoreFacts): JsonObject {
 }
 
 /** Entries that go by restoring: one line per run. */
-export function lostLine({ run, position, entries }: { readonly run: string; readonly position: number; readonly entries: number }): string {
+export function lostLine({
+  run,
+  position,
+  entries,
+}: {
+  readonly run: string
+  readonly position: number
+  readonly entries: number
+}): string {
   const lost = entries === 1 ? '1 entry is lost' : `${count(entries)} entries are lost`
   return `run ${run}  ${position === 0 ? 'is not in the backup' : `goes back to #${position}`}: ${lost}`
 }

@@ -2,6 +2,8 @@
  * Damaged files. A store is harmed at random, in its database or in its log, and a healthy process goes on with it: either every fact that was
  * acknowledged is there in the end, or there is one clear error, the same one each time. What must never be is silence.
  */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Chance, NIGHTLY } from './chance.ts'
 import { damage } from './damage.ts'
@@ -31,4 +33,17 @@ test.for([
   }
   process.stderr.write(`damage to ${what}, seed ${chance.seed}: ${table}\n`)
   expect({ seed: chance.seed, silent }).toEqual({ seed: chance.seed, silent: [] })
+})
+
+test('damage to a high-water mark costs its protection and never a run that is whole', { timeout: 120_000 }, async (context) => {
+  const scene = await killedStore(place, context)
+  const chance = new Chance('marks')
+  const table = new Table()
+  for (let number = 1; number <= TIMES; number++) {
+    const folder = copyOf(scene, place)
+    const marks = readdirSync(`${storeOf(folder)}.marks`)
+    expect(marks).toHaveLength(1)
+    const done = damage(join(`${storeOf(folder)}.marks`, marks[0]!), chance)
+    expect({ seed: chance.seed, number, done, verdict: table.add(await verdictOf(folder)) }).toMatchObject({ verdict: 'whole' })
+  }
 })

@@ -10,8 +10,8 @@
  *    32  counted  calls that counted so far
  *    40  struck   how many were struck
  *    48  slow     microseconds that a sync takes longer than it would
- *    64  folder   files below it are concerned (NUL-terminated, 448 bytes)
- *   512  below    what is written down: everything below this folder
+ *    64  folder   it, what is below it, and what is beside it by the name of FOLDER-more or FOLDER.more (NUL-terminated, 448 bytes)
+ *   512  below    what is written down, in the same way
  *  1024  trace    the file to write it to; empty: nothing is
  *
  *   trace record   u32 kind, u32 bytes of the path, u64 offset, u64 bytes of data, path, data
@@ -67,7 +67,7 @@ static void die(void) {
 static int is_below(const char *path, size_t folder_at) {
   const char *folder = (const char *)control + folder_at;
   size_t length = strlen(folder);
-  return length > 0 && strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == 0);
+  return length > 0 && strncmp(path, folder, length) == 0 && (path[length] == 0 || strchr("/-.", path[length]) != NULL);
 }
 
 static int path_of(int fd, char *path) {

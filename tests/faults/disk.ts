@@ -10,7 +10,7 @@ const CALLS = { write: 1, sync: 2, truncate: 4 } as const
 const HOW = { once: 1, ever: 2, 'kill before': 3, 'kill after': 4, torn: 5 } as const
 const BYTES = { control: 4_096, path: 447 }
 
-export type Call = keyof typeof CALLS
+type Call = keyof typeof CALLS
 
 export interface Fault {
   readonly call: Call
@@ -37,12 +37,12 @@ export function buildLibrary(folder: string): string {
 export interface Disk {
   /** What a process is given to run on this disk. */
   readonly env: { readonly LD_PRELOAD: string; readonly TROUPE_TEST_DISK: string }
-  /** From now on calls on files below the folder are counted anew, and struck as told. */
-  arm(folder: string, fault: Fault): void
+  /** From now on calls on files below this path, or beside it by a longer name (`troupe.db-wal`), are counted anew, and struck as told. */
+  arm(path: string, fault: Fault): void
   /** Counts calls of this kind from now on, and strikes none. */
-  count(folder: string, call: Call): void
+  count(path: string, call: Call): void
   /** A sync takes so much longer from now on; nothing is struck. */
-  slow(folder: string, syncMs: number): void
+  slow(path: string, syncMs: number): void
   disarm(): void
   /** Calls that counted since it was armed, and how many of them were struck. */
   counted(): { readonly calls: number; readonly struck: number }

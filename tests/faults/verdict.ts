@@ -14,7 +14,7 @@ import { acknowledged, live, type Outcome, type Refusal, storeOf } from './life.
 import { EXPECTED } from './shop.ts'
 
 /** What may stop a run whose disk failed or whose store is damaged. */
-export const CLEAR: readonly string[] = [
+const CLEAR: readonly string[] = [
   'E_STORE_IO',
   'E_STORE_FULL',
   'E_STORE_DAMAGED',
@@ -26,7 +26,7 @@ export const CLEAR: readonly string[] = [
 ]
 
 /** Is this an error that a person can act on: a known code, a fix, words and no stack? */
-export function isClear({ code, message, fix, name }: Refusal): boolean {
+function isClear({ code, message, fix, name }: Refusal): boolean {
   const inWords = message.length > 0 && !/\n\s+at |undefined|\[object/.test(message)
   return CLEAR.includes(code) && inWords && (name === 'Defect' || (fix ?? '') !== '')
 }

@@ -43,25 +43,27 @@ const large: Arbitrary<Json> = oneof(
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index % 3 === 0 ? '' : 'k'}${index * 7}`, words(seed * 40, index)])),
   ),
 )
+/** Own members only: `__proto__` is a key like any other here. */
+const own = (context: Context, name: string): Json | undefined => (Object.hasOwn(context, name) ? context[name] : undefined)
 const at = (list: readonly Json[], place: number): number => Math.floor((list.length * place) / 100)
 const onList = (value: Json | undefined, edit: (list: readonly Json[]) => readonly Json[]): Json =>
   Array.isArray(value) ? edit(value) : [value ?? null]
 const key = constantFrom('a', 'b', '__proto__')
 const edits: Arbitrary<Edit> = oneof<Arbitrary<Edit>[]>(
   tuple(key, large).map(([name, value]) => (context) => ({ ...context, [name]: value })),
-  tuple(key, large).map(([name, value]) => (context) => ({ ...context, [name]: onList(context[name], (list) => [...list, value]) })),
+  tuple(key, large).map(([name, value]) => (context) => ({ ...context, [name]: onList(own(context, name), (list) => [...list, value]) })),
   tuple(key, nat(99)).map(([name, place]) => (context) => ({
     ...context,
-    [name]: onList(context[name], (list) => list.toSpliced(at(list, place), 1)),
+    [name]: onList(own(context, name), (list) => list.toSpliced(at(list, place), 1)),
   })),
   tuple(key, nat(99), large).map(([name, place, value]) => (context) => ({
     ...context,
-    [name]: onList(context[name], (list) => list.toSpliced(at(list, place), 1, value)),
+    [name]: onList(own(context, name), (list) => list.toSpliced(at(list, place), 1, value)),
   })),
-  key.map((name) => (context) => ({ ...context, [name]: { inner: context[name] ?? null, same: context['a'] ?? null } })),
+  key.map((name) => (context) => ({ ...context, [name]: { inner: own(context, name) ?? null, same: own(context, 'a') ?? null } })),
   tuple(key, string()).map(([name, more]) => (context) => ({
     ...context,
-    [name]: `${typeof context[name] === 'string' ? context[name] : ''}${more.toWellFormed()}`,
+    [name]: `${typeof own(context, name) === 'string' ? own(context, name) : ''}${more.toWellFormed()}`,
   })),
   key.map((name) => (context) => {
     const { [name]: _, ...rest } = context
@@ -100,6 +102,29 @@ test('any contexts come back as they were, under a hash that depends on nothing 
     { numRuns: 150 },
   )
   expect(inParts).toBeGreaterThan(100)
+})
+
+const rows = Array.from({ length: 1_500 }, (_, index) => ({ id: index }))
+const keyed = (name: (index: number) => string): Context => ({ rows: Object.fromEntries(rows.map((row, index) => [name(index), row])) })
+const long = words(20_000, 1)
+test.each<[string, Context, Context]>([
+  ['the same values under other keys', keyed((index) => `a${index}`), keyed((index) => (index === 200 ? 'b' : `a${index}`))],
+  ['a text with a word in it changed', { long }, { long: `${long.slice(0, 9_000)}${'x'.repeat(1_500)}${long.slice(10_500)}` }],
+  [
+    'a text in which a pair of surrogates moves the pieces',
+    { long: `${'x'.repeat(1_023)}\u{1f600}${long}` },
+    { long: `${'x'.repeat(1_024)}\u{1f600}${long}` },
+  ],
+  ['a text that is shorter', { long }, { long: long.slice(0, 15_000) }],
+  ['a list that is longer in front', { rows }, { rows: [...rows.slice(0, 40), ...rows] }],
+  ['a list that became a map', { rows }, { rows: { ...rows } }],
+  ['a list of itself', { rows }, { rows: [rows, rows] }],
+])('what is kept of %s is what it holds', (_, first, second) => {
+  const before = liveWith(first)
+  encode(before)
+  const after = encode(liveWith(second), before)
+  expect(contentOf(after).context).toEqual(second)
+  expect(after).toEqual(encode(liveWith(JSON.parse(JSON.stringify(second)))))
 })
 
 describe('a step writes what it changed', () => {

@@ -120,7 +120,17 @@ test('a Defect with details that JSON cannot hold is told without them', () => {
   const host = registryOf(going(assign(thrown)))
   expect(host.step(inputOf({ type: 'go' }, host.step(inputOf({ type: START }))))['exit']).toEqual({
     kind: 'error',
-    error: { code: 'E_MINE', message: 'mine', name: 'Defect', hint: 'mend it', path: '/top/one', state: '', event: 'go' },
+    error: {
+      code: 'E_MINE',
+      message: 'mine',
+      name: 'Defect',
+      hint: 'mend it',
+      path: '/top/one',
+      state: '',
+      event: 'go',
+      machine: 'm',
+      part: 'assign thrown',
+    },
   })
 })
 

@@ -294,6 +294,8 @@ test('a poison event is kept as a dead letter with its cause, and is delivered o
         path: '/top/one',
         state: 'idle',
         event: 'boom',
+        machine: 'counter',
+        part: 'assign',
         deadLetter: { type: 'boom' },
         seq: expect.any(Number),
       },

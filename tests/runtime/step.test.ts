@@ -197,14 +197,22 @@ test.each<[string, Config, string]>([
   ['a delay that is NaN', { on: { go: { actions: base.raise({ type: 'go' }, { delay: Number.NaN }) } } }, 'E_DELAY_INVALID'],
   ['a delay without end', { on: { go: { actions: base.raise({ type: 'go' }, { delay: Number.POSITIVE_INFINITY }) } } }, 'E_DELAY_INVALID'],
   ['a loop of microsteps', { on: { go: { actions: base.raise({ type: 'go' }) } } }, 'E_DEFECT'],
-  ['a child of nobody', { on: { go: { actions: spawnChild('missing' as never, { id: 'kid' }) } } }, 'E_ACTOR_MISSING'],
+  [
+    'a child of nobody',
+    { on: { go: { actions: enqueueActions(({ enqueue }) => enqueue.spawnChild('missing' as never, { id: 'kid' })) } } },
+    'E_ACTOR_MISSING',
+  ],
   ['a spawn without an id', { on: { go: { actions: spawnChild('child') } } }, 'E_CHILD_WITHOUT_ID'],
   [
     'an id that is taken',
     { entry: spawnChild('child', { id: 'kid' }), on: { go: { actions: spawnChild('child', { id: 'kid' }) } } },
     'E_CHILD_EXISTS',
   ],
-  ['an inline child', { on: { go: { actions: spawnChild(child as never, { id: 'kid' } as never) } } }, 'E_ACTOR_INLINE'],
+  [
+    'an inline child',
+    { on: { go: { actions: enqueueActions(({ enqueue }) => enqueue.spawnChild(child as never, { id: 'kid' } as never)) } } },
+    'E_ACTOR_INLINE',
+  ],
   ['an input that its effect refuses', { on: { go: { actions: spawnChild('work', { id: 'job', input: { n: 'x' } }) } } }, 'E_EFFECT_INPUT'],
   [
     'an order that only a supervisor may give',

@@ -19,8 +19,20 @@ const FOUND = [
   { id: 'e215', kind: 'webhook.post', path: '/team/executor', policy: 'ask', verdict: 'in_doubt', evidence: 'no probe exists', what: 'ci' },
 ] as const
 
+const CHANGED = [
+  { machine: 'coder', from: '1', to: '2', verdict: 'migrated', actors: 3, differences: ['state `plan` is gone'] },
+  { machine: 'reviewer', from: '1', to: '1', verdict: 'compatible', actors: 1, differences: ['state `idle` is new'] },
+] as const
+
 test('a resume tells what it found: every open effect with its verdict and the evidence, timers, mail, epoch', () => {
-  const found = recovery({ effects: FOUND, timersOverdue: 1, timersPending: 2, mail: 3, strays: [{ pid: 9, command: 'npm test' }] })
+  const found = recovery({
+    effects: FOUND,
+    timersOverdue: 1,
+    timersPending: 2,
+    mail: 3,
+    strays: [{ pid: 9, command: 'npm test' }],
+    machines: CHANGED,
+  })
   const lines = recoveryLines(
     { recovery: found, before: { name: 'csv-export', status: 'running', reason: null }, short: '01M7W3MA', nowMs: START + 120_000 },
     PLAIN,
@@ -29,6 +41,8 @@ test('a resume tells what it found: every open effect with its verdict and the e
     'run 01M7W3MA  csv-export  stopped 2m ago at #388: process 4121 is gone, no goodbye',
     'journal ok (388 entries, chain intact)',
     'ended stray process 9 `npm test`',
+    'machine coder: version 1 -> 2, 3 actors migrated',
+    'machine reviewer: version 1 has changed, 1 actor goes on: state `idle` is new',
     '4 effects were open:',
     '  ✓ e207  file.write    /team/coder-1   src/csv.ts  applied      sha256 equal',
     '  ✗ e211  git.commit    /team/coder-2   csv         not applied  no trailer; done now',

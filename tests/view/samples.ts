@@ -112,6 +112,7 @@ export function recovery(more: Partial<Recovery> = {}): Recovery {
     timersPending: 0,
     mail: 0,
     strays: [],
+    machines: [],
     ...more,
   }
 }

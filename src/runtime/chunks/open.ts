@@ -5,10 +5,11 @@
 import { Defect } from '../../errors.ts'
 import { CHUNK_KEY, CONCAT_KEY, REF_KEY } from '../../json.ts'
 import type { Chunk } from '../cell.ts'
-import { type LongString, levelsBuilt, partsBuilt, stringsBuilt } from '../chunks.ts'
+import { levelsBuilt, partsBuilt, stringsBuilt } from '../chunks.ts'
 import { Ref } from '../ref.ts'
 import type { Part } from './part.ts'
 import type { Levels, Run } from './runs.ts'
+import type { LongString } from './strings.ts'
 
 /** A stretch of a list while it is put together. */
 interface Stretch {

@@ -7,7 +7,9 @@ import { SUPERVISOR_MACHINE, type TreeSpec } from '../../protocol.ts'
 import { type Clock, RunClock } from '../clock.ts'
 import { newRunId, systemClock } from '../clocks/system.ts'
 import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
+import { readRun } from '../reader.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
+import { judgeMachines } from './local/migrate.ts'
 import { type Findings, investigate, verifyJournal } from './local/recovery.ts'
 import { LocalSession } from './local/session.ts'
 import { Tree } from './local/tree.ts'
@@ -46,6 +48,7 @@ export function localEngine(options: LocalEngineOptions): Engine {
       return session({ store, host, clock, limits }, owned, null, false)
     },
     resume: async (run, host, resume) => resumeRun({ store, host, clock, limits }, run, owner(), resume),
+    read: (run) => readRun(store, run),
     close: () => store.close(),
   }
 }
@@ -112,6 +115,7 @@ function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<Run
     snapshot: null,
   }
   tree.adopt(cell)
+  tree.useMachine(SUPERVISOR_MACHINE)
   tree.change(cell, {})
   tree.post(null, 0, { kind: 'start', to: address, incarnation: 1, from: null, event: { type: 'troupe.start', input } }, pos)
   const counters = { ...tree.counters }
@@ -168,11 +172,14 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
   try {
     const image = store.image(run)
     verifyJournal(store, image)
+    // Before strays are ended and effects are probed: a run that cannot go on is left as it stands.
+    const changes = judgeMachines(store, run, host)
     const now = new RunClock(clock, image.run.clock).now()
     const probing = { run, host, clock, thread: (thread: string) => store.thread(run, thread) }
-    const findings = await investigate(image, probing, before.owner, now)
+    const findings = await investigate(image, probing, { owner: before.owner, machines: changes.found }, now)
     const apply = (tree: Tree): void => {
       findings.apply(tree)
+      changes.apply(tree)
       raise(tree, options)
     }
     const isBudgeted = image.run.limits.tokensMax !== null || options.budget?.tokensMax !== undefined

@@ -6,8 +6,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { MIGRATIONS, migrate } from '../../../src/runtime/stores/sqlite/migrate.ts'
 import { checkNode, openDatabase } from '../../../src/runtime/stores/sqlite/open.ts'
-import { APPLICATION_ID, MIGRATIONS, migrate } from '../../../src/runtime/stores/sqlite/schema.ts'
+import { APPLICATION_ID } from '../../../src/runtime/stores/sqlite/schema.ts'
 import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
 import { remount, skip, smallDisk } from './mount.ts'
 import { startOwner } from './owner.process.ts'
@@ -188,15 +189,6 @@ test('STO-58: a migration that fails half way leaves the old version and its dat
   ])
   db.close()
   expect(openStore(backup).journal(RUN, 0)).toEqual(entries(3))
-})
-
-test('a store of version 1 goes on: its runs are there, can be owned and taken over, and a backup lies beside it', () => {
-  const { store } = ownedRun(join(folder(), 'troupe.db'), 3)
-  store.close()
-  execute(store.path, 'ALTER TABLE head DROP COLUMN seat; PRAGMA user_version = 1')
-  const again = openStore(store.path)
-  expect([again.journal(RUN, 0), again.isOwned(RUN), existsSync(`${store.path}.v1.bak`)]).toEqual([entries(3), false, true])
-  expect([again.own(RUN, OWNER).epoch, again.own(RUN, OWNER, { takeOver: true }).epoch, again.isOwned(RUN)]).toEqual([2, 3, true])
 })
 
 test('STO-59: closing flushes the log, twice is harmless, and nothing is written afterwards', () => {

@@ -3,7 +3,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
-import { firstBreak } from '../../../src/runtime/journal.ts'
 import { cell, commit, entries, envelope, folder, OWNER, openStore, ownedRun, RUN, runRow, snapshot, thrown } from './samples.ts'
 
 function five(): ReturnType<typeof ownedRun> {
@@ -48,9 +47,15 @@ test('STO-09, STO-27, STO-41: an unknown run has nothing of anything, and asking
     store.effects('nope'),
     store.thread('nope', 't'),
     store.requests('nope'),
+    store.cells('nope'),
+    store.cell('nope', '/team'),
+    store.children('nope', '/team'),
+    store.snapshots('nope', '/team'),
+    store.machines('nope'),
+    store.commitEnd('nope', 1),
     store.isOwned('nope'),
     store.runs(),
-  ]).toEqual([[], null, null, [], [], [], false, []])
+  ]).toEqual([[], null, null, [], [], [], [], null, [], [], [], 0, false, []])
   expect(thrown(() => store.image('nope'))).toMatchObject({ code: 'E_RUN_NOT_FOUND', exit: 9 })
   expect(thrown(() => store.own('nope', OWNER))).toMatchObject({ code: 'E_RUN_NOT_FOUND', exit: 9 })
   expect(thrown(() => store.request('nope', 'send', {}))).toMatchObject({ code: 'E_RUN_NOT_FOUND', exit: 9 })
@@ -61,7 +66,7 @@ test('STO-12: runs whose ids share a prefix do not see each other', () => {
   const runs = ['a', 'a-2', 'a_', 'A']
   for (const [index, run] of runs.entries()) store.createRun(runRow(run), commit({ journal: entries(index + 1), cells: [cell(`/${run}`)] }))
   expect(runs.map((run) => store.journal(run, 0).length)).toEqual([1, 2, 3, 4])
-  expect(runs.map((run) => store.image(run).cells.map((row) => row.address))).toEqual([['/a'], ['/a-2'], ['/a_'], ['/A']])
+  expect(runs.map((run) => store.cells(run).map((row) => row.address))).toEqual([['/a'], ['/a-2'], ['/a_'], ['/A']])
 })
 
 test('STO-13: a commit whose second row breaks a constraint stores nothing, and leaves no gap', () => {
@@ -190,5 +195,11 @@ test('STO-24: one flipped bit in a stored payload is found, with its position', 
   expect(at).toBeGreaterThan(0)
   bytes[at + 5] = bytes[at + 5]! ^ 1
   writeFileSync(store.path, bytes)
-  expect(firstBreak(openStore(store.path).journal(RUN, 0))?.pos).toBe(57)
+  const again = openStore(store.path)
+  expect(again.journal(RUN, 57)).toEqual(entries(100).slice(57))
+  expect(thrown(() => again.journal(RUN, 0))).toMatchObject({
+    code: 'E_STORE_DAMAGED',
+    exit: 10,
+    message: `run ${RUN}: journal 57 is not what was written; ${store.path} is damaged`,
+  })
 })

@@ -1,10 +1,12 @@
 /** Rows and commits as an engine would make them, small and complete; folders that are gone after the test. */
+import { hash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { NO_RETRY } from '../../../src/effect.ts'
-import type { EncodedSnapshot, Envelope } from '../../../src/runtime/cell.ts'
+import { CHUNK_KEY, CONCAT_KEY } from '../../../src/json.ts'
+import type { Chunk, EncodedSnapshot, Envelope } from '../../../src/runtime/cell.ts'
 import { chain, type JournalEntry, type UnsealedEntry } from '../../../src/runtime/journal.ts'
 import type { AskRow, CellRow, Commit, EffectRow, RunRow, Store, TimerRow } from '../../../src/runtime/store.ts'
 import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
@@ -123,9 +125,21 @@ export function cell(address: string, more: Partial<CellRow> = {}): CellRow {
   }
 }
 
-export function snapshot(text: string): EncodedSnapshot {
-  return { json: JSON.stringify({ context: text }), hash: text, status: 'active', value: { a: 'b' }, tags: ['busy'] }
+/** `context` is JSON text that may name the chunks. */
+export function snapshot(text: string, { context = JSON.stringify(text), chunks }: { context?: string; chunks?: readonly Chunk[] } = {}) {
+  const value = { a: text.slice(0, 10) }
+  const json = `{"status":"active","value":${JSON.stringify(value)},"context":${context}}`
+  const made: EncodedSnapshot = { json, hash: hash('sha256', json, 'hex'), status: 'active', value, tags: ['busy'] }
+  return chunks === undefined ? made : { ...made, chunks }
 }
+
+/** A part of a snapshot that names others. */
+export function chunk(text: string, ...chunks: readonly Chunk[]): Chunk {
+  const json =
+    chunks.length === 0 ? JSON.stringify(text) : `{"${CONCAT_KEY}":[${[JSON.stringify(text), ...chunks.map(chunkRef)].join(',')}]}`
+  return { hash: hash('sha256', json, 'hex'), text: json, chunks }
+}
+export const chunkRef = ({ hash }: Chunk): string => `{"${CHUNK_KEY}":"${hash}"}`
 
 export function envelope(seq: number, more: Partial<Envelope> = {}): Envelope {
   return {

@@ -4,6 +4,7 @@ import type { Json } from '../../../json.ts'
 import { MAILBOX_DEPTH_MAX } from '../../../limits.ts'
 import { DOMAIN_FACTS } from '../../../protocol.ts'
 import type { CellStarted, ChildLink, Envelope, Send, StepResult } from '../../cell.ts'
+import { contentOf } from '../../snapshot.ts'
 import { stateName } from '../../step.ts'
 import { ask } from './asks.ts'
 import { becomeReady, born, decline, isDeclined, settleIn } from './birth.ts'
@@ -121,7 +122,7 @@ function stopTimersAndEffects(tree: Tree, cell: Cell, result: StepResult, pos: n
 }
 
 /** A cancel reaches timers that have fired and wait in the mail, too: a state that is entered again must not meet the old one's event. */
-function clearTimers(tree: Tree, cell: Cell, id: string, pos: number): void {
+export function clearTimers(tree: Tree, cell: Cell, id: string, pos: number): void {
   for (const timer of tree.timers.of(cell.row.address)) {
     if (timer.id !== id || timer.kind !== 'event') continue
     tree.clearTimer(timer.timer)
@@ -211,7 +212,7 @@ function startChild(tree: Tree, cell: Cell, envelope: Envelope, start: CellStart
 function notifySync(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult, pos: number): void {
   const { row } = cell
   if (!row.sync || row.parent === null || result.exit !== null || cell.snapshot === null || cell.snapshot === undefined) return
-  const { status, value, context } = JSON.parse(cell.snapshot.json) as { status: Json; value: Json; context: Json }
+  const { status, value, context } = contentOf(cell.snapshot)
   const event = { type: `xstate.snapshot.${row.id}`, snapshot: { status, value, context } }
   tree.post(
     envelope,

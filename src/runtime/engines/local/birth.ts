@@ -9,6 +9,7 @@ import { type Cell, isBound, OP_LAST, type Tree } from './tree.ts'
 export function settleIn(tree: Tree, row: CellRow, position?: number): void {
   const cell: Cell = { row, snapshot: null }
   tree.adopt(cell)
+  tree.useMachine(row.machine)
   tree.change(cell, {}, position)
 }
 

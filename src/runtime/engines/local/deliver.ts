@@ -3,9 +3,11 @@
  *
  *   next() -> ask? -> nobody: drop | another life: stale | not up: park | up: step -> apply
  */
+import { isVolatile } from '../../../effect.ts'
 import { ACTOR_DEPTH_MAX, XSTATE_CHILDREN_MAX } from '../../../limits.ts'
 import type { ChildLink, Envelope, StepInput } from '../../cell.ts'
-import type { CellRow } from '../../store.ts'
+import { idOf } from '../../ref.ts'
+import type { CellRow, EffectRow } from '../../store.ts'
 import { apply } from './apply.ts'
 import { answer, isAskAddress } from './asks.ts'
 import { moveIn } from './birth.ts'
@@ -21,7 +23,7 @@ export function deliver(tree: Tree, envelope: Envelope): boolean {
   const moving = envelope.kind === 'start' ? (envelope.event['cell'] as unknown as CellRow | undefined) : undefined
   if (moving !== undefined && !moveIn(tree, envelope, moving)) return drop(tree, envelope, 'its parent has no use for it any more')
   const cell = tree.cells.get(envelope.to)
-  if (cell === undefined) return drop(tree, envelope, 'nobody lives there')
+  if (cell === undefined) return tell(tree, envelope) ? false : drop(tree, envelope, 'nobody lives there')
   if (envelope.incarnation !== null && !isBound(cell.row, envelope.incarnation)) return drop(tree, envelope, 'it was for another life')
   if (envelope.kind === 'kill' || envelope.kind === 'stop') return stop(tree, cell, envelope)
   if (cell.row.status === 'ended' || (cell.row.status === 'starting' && envelope.kind !== 'start')) {
@@ -30,6 +32,29 @@ export function deliver(tree: Tree, envelope: Envelope): boolean {
   }
   if (envelope.child !== undefined && !reports(cell, envelope.child)) return drop(tree, envelope, 'the child that sent it is gone')
   apply(tree, cell, envelope, tree.host.step(inputOf(tree, cell, envelope)))
+  return true
+}
+
+/**
+ * Mail for a callback or an observable: it hears of it once this is committed. One that is stopped in this very turn still hears what was sent before
+ * its stop, by the same step.
+ */
+function tell(tree: Tree, envelope: Envelope): boolean {
+  const owner = envelope.to.slice(0, envelope.to.lastIndexOf('/'))
+  const isFor = (row: EffectRow): boolean =>
+    isVolatile(row) &&
+    row.owner === owner &&
+    row.invoke === idOf(envelope.to) &&
+    (envelope.incarnation === null || envelope.incarnation === row.invocation)
+  const orders = tree.afterwards.volatile
+  const stop = orders.findIndex((order) => order.do === 'stop' && isFor(order.row))
+  const row = tree.effects.of(owner).find(isFor) ?? (envelope.from === owner ? orders[stop]?.row : undefined)
+  if (row === undefined) return false
+  tree.done(envelope, 'consumed')
+  tree.fact('effect.told', { address: row.owner, incarnation: row.incarnation }, envelope.cause, { id: row.id, event: envelope.event })
+  const order = { do: 'tell', row, event: envelope.event } as const
+  if (orders[stop]?.row.id === row.id) orders.splice(stop, 0, order)
+  else orders.push(order)
   return true
 }
 

@@ -3,7 +3,7 @@ import type { Json } from '../../../json.ts'
 import type { Address, Incarnation } from '../../../protocol.ts'
 import type { Envelope } from '../../cell.ts'
 import { chain, type JournalEntry } from '../../journal.ts'
-import type { AskRow, CellRow, Commit, EffectRow, EnvelopeOutcome, RunRow, TimerRow } from '../../store.ts'
+import type { AskRow, CellRow, Commit, EffectRow, EnvelopeOutcome, MachineRow, RunRow, TimerRow } from '../../store.ts'
 
 type RunChange = NonNullable<Commit['run_']>
 
@@ -15,6 +15,7 @@ export class Draft {
   readonly #snapshots: Commit['snapshots'][number][] = []
   readonly effects = new Map<string, { effect: EffectRow; changed: number }>()
   readonly threadAppends: Commit['threadAppends'][number][] = []
+  readonly machines: MachineRow[] = []
   readonly #added = new Map<number, { envelope: Envelope; born: number }>()
   readonly #done: Commit['envelopesDone'][number][] = []
   readonly #timersSet = new Map<number, { timer: TimerRow; born: number }>()
@@ -114,6 +115,7 @@ export class Draft {
       asksDone: this.#asksDone,
       threadAppends: this.threadAppends,
       requestsDone: [],
+      ...(this.machines.length === 0 ? {} : { machines: this.machines }),
       clock,
       counters,
       run_: this.#run,

@@ -2,7 +2,7 @@
  * Effects as rows: owed with the step that invoked them, started in a commit before they are performed, settled in a commit with their outcome.
  * Every change of status goes through `move`, which the table in status.ts guards.
  */
-import type { Usage } from '../../../effect.ts'
+import { isVolatile, type Usage } from '../../../effect.ts'
 import { Defect, type ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { EffectOwed, Envelope } from '../../cell.ts'
@@ -49,6 +49,10 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
     reserve: row.reserve as unknown as Json,
   })
   tree.keepEffect(row)
+  if (isVolatile(row)) {
+    startVolatile(tree, row)
+    return
+  }
   const worst = row.reserve?.tokens ?? 0
   const max = tree.run.limits.tokensMax
   if (max === null || worst === 0) return
@@ -81,6 +85,14 @@ export function startEffect(tree: Tree, row: EffectRow): void {
   tree.fact('effect.started', ownerOf(started), row.cause, { id: row.id, kind: row.kind, attempt: started.attempt, epoch: tree.run.epoch })
   tree.keepEffect(started)
   tree.afterwards.perform.push(started)
+}
+
+/** Of a callback or an observable there is nothing to be known after a crash but that it must be started again: its intent needs no commit of its own. */
+export function startVolatile(tree: Tree, row: EffectRow): void {
+  const attempt = row.attempt + 1
+  tree.fact('effect.started', ownerOf(row), row.cause, { id: row.id, kind: row.kind, attempt, epoch: tree.run.epoch })
+  const started = move(tree, row, 'started', { attempt, startedAt: tree.now })
+  tree.afterwards.volatile.push({ do: 'start', row: started })
 }
 
 export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, usage: Usage | null, evidence: string | null = null): void {
@@ -130,6 +142,10 @@ export function cancelEffect(tree: Tree, row: EffectRow, cause: number): void {
   tree.fact('effect.cancelled', ownerOf(row), cause, { id: row.id, kind: row.kind, was: row.status })
   move(tree, row, 'cancelled')
   if (row.status !== 'started') return
+  if (isVolatile(row)) {
+    tree.afterwards.volatile.push({ do: 'stop', row })
+    return
+  }
   tree.afterwards.abort.push(row.id)
   if (row.reserve !== null && row.nextAt === null) tree.lingering.set(row.id, row.reserve.tokens)
 }

@@ -120,7 +120,7 @@ export function resultOf(run: RunRow, store: Store): Result {
     },
     inDoubt: doubts.map((row) => ({ id: row.id, kind: row.kind, path: row.owner, what: row.input })),
     repeated: facts.repeated,
-    promises: effects.filter((row) => row.kind === 'action').length,
+    promises: effects.filter((row) => row.kind === 'action' || row.kind === 'promise').length,
   }
 }
 

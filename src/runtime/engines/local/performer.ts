@@ -9,6 +9,8 @@ import { ABORT_GRACE_MS, EFFECTS_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX } from '../../
 import type { Clock } from '../../clock.ts'
 import type { Host } from '../../engine.ts'
 import type { EffectRow } from '../../store.ts'
+import type { VolatileOrder } from './tree.ts'
+import type { Volatiles } from './volatile.ts'
 
 export type Outcome =
   | { readonly ok: true; readonly output: Json | undefined; readonly usage: Usage | null }
@@ -30,6 +32,7 @@ export interface PerformerOptions {
   settled(row: EffectRow, outcome: Outcome): void
   /** Another effect may start now. */
   room(): void
+  readonly volatiles: Volatiles
 }
 
 interface Flight {
@@ -63,7 +66,7 @@ export class Performer {
   hasRoom(row: EffectRow, starting: readonly EffectRow[]): boolean {
     const flying = [...this.#flights.values()].filter((flight) => !flight.deaf)
     if (flying.length + starting.length >= EFFECTS_IN_FLIGHT_MAX) return false
-    const max = row.kind === 'action' ? undefined : this.#handlerOf(row)?.concurrency
+    const max = row.kind === 'action' || row.kind === 'promise' ? undefined : this.#handlerOf(row)?.concurrency
     if (max === undefined) return true
     const same = flying.filter((flight) => flight.row.kind === row.kind).length + starting.filter((other) => other.kind === row.kind).length
     return same < max
@@ -78,6 +81,11 @@ export class Performer {
       this.#flights.delete(key)
     })
     this.#flights.set(key, { row, controller, ended, deaf: false, timers })
+  }
+
+  /** Starts, tells and stops callbacks and observables, as a committed turn has decided. They take no room from effects. */
+  obey(orders: readonly VolatileOrder[]): void {
+    if (!this.#stopped) this.#options.volatiles.obey(orders)
   }
 
   abort(id: string): void {
@@ -99,6 +107,7 @@ export class Performer {
   /** Aborts everything and waits until it has ended, at most `graceMs`. Outcomes that come of the abort are not recorded: nobody knows what had happened. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
+    this.#options.volatiles.stopAll()
     for (const flight of this.#flights.values()) flight.controller.abort(new Failure('E_STOPPED', 'the run stops'))
     const ended = Promise.all([...this.#flights.values()].map((flight) => flight.ended))
     let cancel = (): void => {}
@@ -152,6 +161,7 @@ export class Performer {
         await this.#options.host.action(machine, row.src, call)
         return { ok: true, output: undefined, usage: null }
       }
+      if (row.kind === 'promise') return { ok: true, output: checked(row, await this.#promise(row, call.signal)), usage: null }
       const { declaration, handler } = this.#options.host.handler(row)
       const output = checked(row, declaration.output.safeParse(await handler.perform(call as EffectCall<never>)))
       return { ok: true, output, usage: null }
@@ -163,6 +173,15 @@ export class Performer {
           : thrown
       return failed(reason, row)
     }
+  }
+
+  /** A plain promise of XState. It hears of an abort by its own signal, and what comes of it after that still counts. */
+  async #promise(row: EffectRow, signal: AbortSignal): Promise<{ success: true; data: unknown }> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const hosted = this.#options.volatiles.host(row, (end) => (end.ok ? resolve(end.output) : reject(end.error)))
+    signal.addEventListener('abort', () => hosted.abort(), { once: true })
+    hosted.start()
+    return { success: true, data: await promise }
   }
 
   #call(row: EffectRow, signal: AbortSignal, spent: (usage: Usage) => void): EffectCall<Json> {
@@ -202,14 +221,27 @@ export function checked(
 ): Json | undefined {
   if (!parsed.success) {
     const issue = parsed.error?.issues[0]
-    throw new Defect('E_EFFECT_OUTPUT', `output of ${row.kind}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`)
+    throw new Defect('E_EFFECT_OUTPUT', `output of ${labelOf(row)}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is invalid'}`)
   }
   if (parsed.data === undefined) return undefined
-  assertJson(parsed.data, `output of ${row.kind}`)
+  assertJson(parsed.data, `output of ${labelOf(row)}`)
   const text = JSON.stringify(parsed.data)
   if (text.length > PAYLOAD_BYTES_MAX)
-    throw new Defect('E_PAYLOAD_TOO_LARGE', `output of ${row.kind} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`)
+    throw new Defect('E_PAYLOAD_TOO_LARGE', `output of ${labelOf(row)} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`)
   return JSON.parse(text)
+}
+
+const labelOf = (row: EffectRow): string => (row.kind === 'promise' ? `promise '${row.src}'` : row.kind)
+
+/** What a promise was rejected with, where it is plain data and no error: its machine gets it as `event.error.data`. */
+function plainReason(thrown: unknown, row: EffectRow): { readonly data?: Json } {
+  if (row.kind !== 'promise' || thrown instanceof Error || thrown === undefined) return {}
+  try {
+    assertJson(thrown, 'reason')
+    return { data: thrown }
+  } catch {
+    return {}
+  }
 }
 
 function failed(thrown: unknown, row: EffectRow): Outcome {
@@ -221,7 +253,7 @@ function failed(thrown: unknown, row: EffectRow): Outcome {
   const error = detailed !== null && detailed.code === failure?.code ? detailed : errorData(thrown, about)
   return {
     ok: false,
-    error: { ...error, retry: failure?.retry ?? 'never' },
+    error: { ...error, ...plainReason(thrown, row), retry: failure?.retry ?? 'never' },
     failure: { retry: failure?.retry ?? 'never', retryAfterMs: failure?.retryAfterMs },
     usage: null,
   }

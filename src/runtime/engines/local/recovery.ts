@@ -8,13 +8,13 @@
  *   started, policy ask                  in doubt
  *   in doubt, policy prove               asked once more at each resume
  */
-import type { Verdict } from '../../../effect.ts'
+import { isVolatile, type Verdict } from '../../../effect.ts'
 import { UserError } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { RecoveredEffect, Recovery } from '../../engine.ts'
 import { firstBreak } from '../../journal.ts'
 import type { EffectRow, Image, Store } from '../../store.ts'
-import { move, ownerOf, park, succeed } from './effects.ts'
+import { move, ownerOf, park, startVolatile, succeed } from './effects.ts'
 import { type ProbeOptions, probe } from './probe.ts'
 import type { Tree } from './tree.ts'
 
@@ -53,13 +53,18 @@ function damaged(store: Store, what: string): UserError {
 }
 
 /**
- * @param owner  who owned the run before, for the report; the row itself names the new owner by now.
+ * @param known  who owned the run before (the row itself names the new owner by now), and which machines have changed, for the report.
  */
-export async function investigate(image: Image, options: ProbeOptions, owner: Recovery['owner'], now: number): Promise<Findings> {
+export async function investigate(
+  image: Image,
+  options: ProbeOptions,
+  known: Pick<Recovery, 'owner' | 'machines'>,
+  now: number,
+): Promise<Findings> {
   const strays = await options.host.reap(image.run.run)
   const judged: Judged[] = []
   for (const row of image.effects) {
-    if (row.status === 'in_doubt' && row.policy !== 'prove') continue
+    if (isVolatile(row) || (row.status === 'in_doubt' && row.policy !== 'prove')) continue
     const isUnknown = row.status === 'in_doubt' || (row.status === 'started' && row.nextAt === null)
     const verdict = isUnknown && row.policy === 'prove' ? await probe(options, row) : null
     judged.push({ row, verdict, found: judge(row, verdict) })
@@ -69,7 +74,7 @@ export async function investigate(image: Image, options: ProbeOptions, owner: Re
     position: image.run.position,
     epoch: image.run.epoch,
     stoppedAt: image.run.clock.wallMs,
-    owner,
+    ...known,
     effects: judged.map(({ found }) => found),
     timersOverdue: overdue,
     timersPending: image.timers.length - overdue,
@@ -115,6 +120,7 @@ function write(tree: Tree, recovery: Recovery, judged: readonly Judged[]): void 
     else if (found.verdict === 'in_doubt') park(tree, row, found.evidence)
     else move(tree, row, 'started', { nextAt: tree.now, evidence: found.evidence })
   }
+  for (const row of [...tree.effects.values()]) if (isVolatile(row)) startVolatile(tree, row)
 }
 
 /** What an effect is about, in a few words, for people. */

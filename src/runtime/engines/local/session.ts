@@ -23,6 +23,7 @@ import { settleOutcome } from './outcome.ts'
 import { Performer } from './performer.ts'
 import type { Tree } from './tree.ts'
 import { type TurnLimits, Turns } from './turn.ts'
+import { Volatiles } from './volatile.ts'
 import { Watchers } from './watch.ts'
 
 export interface SessionParts {
@@ -79,6 +80,7 @@ export class LocalSession implements RunSession {
       settled: (row, outcome) =>
         this.#take({ to: row.owner, apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()), isOutcome: true }),
       room: () => this.#schedule(),
+      volatiles: new Volatiles(parts.tree, (intake) => this.#take(intake)),
     })
     this.#done.promise.catch(() => {}) // Somebody may never ask.
     this.#first = parts.first ?? null
@@ -211,7 +213,7 @@ export class LocalSession implements RunSession {
   }
 
   #after(taken: readonly Intake[], ending: Ending | null): void {
-    const { perform, abort, run } = this.#tree.afterwards
+    const { perform, abort, run, volatile } = this.#tree.afterwards
     for (const intake of taken) intake.committed?.()
     for (const id of abort) this.#performer.abort(id)
     for (const action of run) this.#runInline(action)
@@ -220,13 +222,14 @@ export class LocalSession implements RunSession {
       void this.#finish()
       return
     }
-    if (perform.length > 0) {
+    if (perform.length > 0 || volatile.length > 0) {
       try {
         this.#owned.check()
       } catch (error) {
         this.#fail(error, [])
         return
       }
+      this.#performer.obey(volatile)
       for (const row of perform) this.#performer.start(row)
     }
     if (this.#tree.mail.size > 0 || this.#turns.waiting > 0 || owesNow(this.#tree, this.#performer)) this.#schedule()

@@ -61,6 +61,7 @@ function startCell(turn: Turn, start: CellStart): void {
     snapshot: null,
   }
   tree.adopt(cell)
+  tree.useMachine(start.src)
   tree.change(cell, {})
   tree.post(
     turn.envelope,

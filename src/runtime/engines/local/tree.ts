@@ -12,6 +12,7 @@ import { rebuild } from '../../replay.ts'
 import type { AskRow, CellRow, Commit, EffectRow, EnvelopeOutcome, Image, RunRow, Store, TimerRow } from '../../store.ts'
 import { type Cell, Cells } from './cells.ts'
 import { Draft } from './draft.ts'
+import { UsedMachines } from './machines.ts'
 import { Mailroom } from './mailroom.ts'
 import { OpenEffects } from './open-effects.ts'
 import { Timers } from './timers.ts'
@@ -21,6 +22,11 @@ export const OP_LAST = 1_000_000
 
 export type { Cell }
 
+/** What a turn has decided about a callback or an observable. */
+export type VolatileOrder =
+  | { readonly do: 'start' | 'stop'; readonly row: EffectRow }
+  | { readonly do: 'tell'; readonly row: EffectRow; readonly event: Envelope['event'] }
+
 /** What a turn leaves to be done once its commit has returned. */
 export interface Afterwards {
   /** Effects to perform: their start is committed. */
@@ -29,6 +35,8 @@ export interface Afterwards {
   readonly abort: string[]
   /** Inline actions, answers to callers outside. */
   readonly run: (() => unknown)[]
+  /** What callbacks and observables are to do and to hear. */
+  readonly volatile: VolatileOrder[]
 }
 
 export class Tree {
@@ -51,9 +59,10 @@ export class Tree {
   now = 0
   wall = 0
   draft: Draft
-  afterwards: Afterwards = { perform: [], abort: [], run: [] }
+  afterwards: Afterwards = { perform: [], abort: [], run: [], volatile: [] }
   readonly counters: { seq: number; effects: number; timers: number }
   readonly #store: TreeSource
+  readonly #machines: UsedMachines
   readonly #indices = new Map<string, number>()
   /** Envelopes of earlier commits that have got their place among those that wait for the same actor. */
   readonly #placed = new Set<Envelope>()
@@ -63,6 +72,7 @@ export class Tree {
     this.run = image.run
     this.host = host
     this.#store = store
+    this.#machines = new UsedMachines(host, () => store.machines(run))
     this.cells = new Cells({ cell: (address) => store.cell(run, address), children: (address) => store.children(run, address) })
     this.effects = new OpenEffects(image.effects)
     this.systemIds = { ...image.systemIds }
@@ -80,7 +90,7 @@ export class Tree {
     this.now = now
     this.wall = wall
     this.draft = new Draft(this.run.position, this.run.hash)
-    this.afterwards = { perform: [], abort: [], run: [] }
+    this.afterwards = { perform: [], abort: [], run: [], volatile: [] }
   }
 
   fact(
@@ -95,6 +105,12 @@ export class Tree {
   adopt(cell: Cell): void {
     this.cells.add(cell)
     for (const [systemId, ref] of Object.entries(cell.row.systemIds)) this.systemIds[systemId] = ref
+  }
+
+  /** A life of this machine begins: the run notes what the machine is, for those who resume it. */
+  useMachine(name: string): void {
+    const row = this.#machines.use(name)
+    if (row !== null) this.draft.machines.push(row)
   }
 
   /** Changes a cell's row, in memory and in the draft. @param position  of the entry that tells of it. Default: the newest. */
@@ -227,7 +243,7 @@ export class Tree {
 }
 
 /** What a tree reads of the store as it goes. */
-export type TreeSource = Pick<Store, 'cell' | 'cells' | 'children' | 'image' | 'journal' | 'snapshot' | 'snapshots'>
+export type TreeSource = Pick<Store, 'cell' | 'cells' | 'children' | 'image' | 'journal' | 'machines' | 'snapshot' | 'snapshots'>
 
 export const rootAddress = (run: Pick<RunRow, 'tree'>): Address => `/${encodeURIComponent(String((run.tree as { id?: Json } | null)?.id))}`
 

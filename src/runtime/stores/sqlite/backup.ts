@@ -7,8 +7,8 @@
  * While it lasts the log cannot be reset and grows. A target that exists is whole; what was cut off is a `.part`.
  * The database is never copied with file calls: closing such a copy drops the locks that this process holds on it.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { exitOf } from '../../../catalogue.ts'
 import { UserError } from '../../../errors.ts'
@@ -92,6 +92,29 @@ function makePart(part: string): void {
   }
 }
 
+/** The newest file in the folder `backups` beside a database, and when it was made; null where there is none. */
+export function newestBackup(file: string): { readonly path: string; readonly atMs: number } | null {
+  const folder = backupsOf(file)
+  const found = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : []
+  const dated = found.map((name) => ({ path: join(folder, name), atMs: statSync(join(folder, name)).mtimeMs }))
+  return dated.sort((a, b) => b.atMs - a.atMs)[0] ?? null
+}
+
+/** Where backups of a database go unless another place is named. */
+export const backupsOf = (file: string): string => join(dirname(file), 'backups')
+
+/**
+ * Closes a handle without folding its log into the file, as SQLite does when the last one is closed: what is behind a damaged frame of the log would be
+ * gone for good. A handle that only reads keeps the other one from being the last, and changes nothing by its own closing.
+ */
+export function closeUnfolded(db: Database.Database, file: string): void {
+  if (db.memory) return void db.close()
+  const witness = new Database(file, { readonly: true })
+  witness.prepare('SELECT count(*) FROM sqlite_schema').get()
+  db.close()
+  witness.close()
+}
+
 /** Makes the content of a closed file durable. */
 export function syncFile(path: string): void {
   const fd = openSync(path, 'r+')
@@ -119,9 +142,13 @@ export function syncFolder(path: string): void {
 export function explainFile(error: unknown, path: string): unknown {
   const code = error instanceof Error ? String((error as NodeJS.ErrnoException).code) : ''
   if (code === 'ENOSPC' || code === 'EDQUOT')
-    return storeError('E_STORE_FULL', `the disk of ${path} is full`, path, 'free space on it, or name another disk', { cause: error, retryable: true })
+    return storeError('E_STORE_FULL', `the disk of ${path} is full`, path, 'free space on it, or name another disk', {
+      cause: error,
+      retryable: true,
+    })
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return readOnly(path, error)
-  if (/^E[A-Z]+$/.test(code)) return storeError('E_STORE_IO', `${path} cannot be written (${code})`, path, 'name another file', { cause: error })
+  if (/^E[A-Z]+$/.test(code))
+    return storeError('E_STORE_IO', `${path} cannot be written (${code})`, path, 'name another file', { cause: error })
   return error
 }
 
@@ -130,5 +157,10 @@ function taken(path: string, what: string, fix: string): UserError {
 }
 
 function damaged(file: string, said: string): UserError {
-  return storeError('E_STORE_DAMAGED', `${file} is damaged (${said.split('\n')[0]}), and so is its copy; the copy was removed`, file, 'troupe db check --deep')
+  return storeError(
+    'E_STORE_DAMAGED',
+    `${file} is damaged (${said.split('\n')[0]}), and so is its copy; the copy was removed`,
+    file,
+    'troupe db check --deep',
+  )
 }

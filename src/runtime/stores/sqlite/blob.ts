@@ -48,7 +48,7 @@ const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 const RAW = 0
 const COMPRESSED = 1
 
-export function blobs(db: Database, tx: Transactions): Blobs {
+export function blobs(db: Database, tx: Pick<Transactions, 'afterCommit'>): Blobs {
   const select = db.prepare<[Uint8Array], Columns>('SELECT codec, data FROM blob WHERE hash = ?')
   const has = db.prepare<[Uint8Array], number>('SELECT 1 FROM blob WHERE hash = ?').pluck()
   const insert = db.prepare('INSERT INTO blob (hash, bytes, codec, data) VALUES (?, ?, ?, ?)')

@@ -73,7 +73,9 @@ export function cellRows(db: Database, blobs: Blobs): CellRows {
   const past = db.prepare<[number, string, number], CellColumns>(
     'SELECT * FROM cell INDEXED BY cell_past WHERE run = ? AND address = ? AND died > ? AND died > born ORDER BY died LIMIT 1',
   )
-  const allNow = db.prepare<[number], CellColumns>('SELECT * FROM cell INDEXED BY cell_open WHERE run = ? AND died IS NULL ORDER BY address')
+  const allNow = db.prepare<[number], CellColumns>(
+    'SELECT * FROM cell INDEXED BY cell_open WHERE run = ? AND died IS NULL ORDER BY address',
+  )
   const system = db.prepare<[number], CellColumns>(
     'SELECT * FROM cell INDEXED BY cell_system WHERE run = ? AND died IS NULL AND system = 1 ORDER BY address',
   )

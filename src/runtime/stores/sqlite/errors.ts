@@ -55,13 +55,7 @@ export function explain(error: unknown, file: string, busyTimeoutMs: number): un
     return storeError('E_STORE_IO', text, file, 'look at the disk, then: troupe resume --last   (it checks the journal first)', cause)
   }
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    return storeError(
-      'E_STORE_DAMAGED',
-      `${file} is damaged (${message})`,
-      file,
-      FIX_DAMAGED,
-      cause,
-    )
+    return storeError('E_STORE_DAMAGED', `${file} is damaged (${message})`, file, FIX_DAMAGED, cause)
   }
   if (code.startsWith('SQLITE_READONLY') || code === 'SQLITE_PERM') return readOnly(file, error)
   if (code.startsWith('SQLITE_CONSTRAINT')) {

@@ -9,6 +9,7 @@
  * Safety does not rest on this: the epoch in the main store is the fence.
  */
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { sqliteCode } from './errors.ts'
 
@@ -17,6 +18,11 @@ const held = new Map<string, object>()
 
 /** How long taking a lock waits: longer than a probe of another process holds its shared lock, far below the patience of a person. */
 const ACQUIRE_WAIT_MS = 250
+
+/** The lock file of a run's seat: see ownership.ts. */
+export function lockPath(folder: string, run: string, seat: number): string {
+  return join(folder, seat === 0 ? `${run}.lock` : `${run}.${seat}.lock`)
+}
 
 /** Takes the lock, and gives the function that releases it (idempotent); null while somebody lives who holds it, this process included. */
 export function acquire(path: string): (() => void) | null {

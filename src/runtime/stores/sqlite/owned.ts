@@ -1,16 +1,20 @@
 /**
  * The right to commit to one run. The lock says that its owner lives; the epoch in `head` says who may write, and is asked in the transaction itself.
+ * The high-water mark is written when a commit has returned, and before anybody is told.
  */
-import type { Database } from 'better-sqlite3'
 import { Defect } from '../../../errors.ts'
 import type { Commit, Owned, RunRow } from '../../store.ts'
 import type { CommitWriter } from './commit.ts'
+import type { Heads } from './head.ts'
+import type { MarkWriter } from './mark.ts'
 import type { Transactions } from './transaction.ts'
 
 interface OwnedOptions {
-  readonly db: Database
   readonly tx: Transactions
+  readonly heads: Heads
   readonly write: CommitWriter
+  /** Null where none is kept. */
+  readonly mark: MarkWriter | null
   /** Who owns the run by now, as its row tells. */
   readonly ownerNow: () => RunRow['owner']
   readonly run: string
@@ -20,12 +24,11 @@ interface OwnedOptions {
   readonly onRelease: () => void
 }
 
-export function ownedRun({ db, tx, write, ownerNow, run, key, epoch, onRelease }: OwnedOptions): Owned {
-  const head = db.prepare<[number], { epoch: number; position: number }>('SELECT epoch, position FROM head WHERE run = ?')
+export function ownedRun({ tx, heads, write, mark, ownerNow, run, key, epoch, onRelease }: OwnedOptions): Owned {
   let released = false
 
   function lost(expectedPosition: number | null): Defect {
-    const found = head.get(key)!
+    const found = heads.read(key)
     const data = { run, epoch, ownerEpoch: found.epoch, position: found.position }
     if (found.epoch === epoch) {
       return new Defect('E_LEASE_LOST', `run ${run}: its journal ends at ${found.position} and not at ${expectedPosition}`, data)
@@ -47,11 +50,13 @@ export function ownedRun({ db, tx, write, ownerNow, run, key, epoch, onRelease }
         const right = commit.epoch === epoch && write({ key, epoch, position: commit.expectedPosition }, commit)
         if (!right) throw lost(commit.expectedPosition)
       })
+      const last = commit.journal.at(-1)
+      if (last !== undefined) mark?.write({ position: last.pos, hash: last.hash, epoch })
     },
     check() {
       mine()
       tx.read(() => {
-        if (head.get(key)!.epoch !== epoch) throw lost(null)
+        if (heads.read(key).epoch !== epoch) throw lost(null)
       })
     },
     release() {

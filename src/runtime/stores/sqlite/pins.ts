@@ -33,7 +33,7 @@ export interface Pins {
   touch(key: number, epoch: number, position: number): TouchedPins
 }
 
-export function pins(cells: CellRows, journal: JournalRows, tx: Transactions): Pins {
+export function pins(cells: CellRows, journal: JournalRows, tx: Pick<Transactions, 'afterCommit'>): Pins {
   const kept = new Map<string, Pin>()
 
   function load(key: number, address: string, position: number): Pin {
@@ -48,8 +48,8 @@ export function pins(cells: CellRows, journal: JournalRows, tx: Transactions): P
       const lives = new Map<string, number | null>()
       const positions = new Map<string, number>()
       function touched(address: string): Pin {
-        let pin = before.get(address)
-        if (pin === undefined) before.set(address, (pin = kept.get(prefix + address) ?? load(key, address, position)))
+        const pin = before.get(address) ?? kept.get(prefix + address) ?? load(key, address, position)
+        before.set(address, pin)
         return pin
       }
       const life = (address: string): number | null => {

@@ -1,95 +1,128 @@
 /**
- * The read path: rows back to what was committed. An image costs what is open; histories are read by their own keys, and in parts.
+ * The read path: rows back to what was committed, now or as it was when the journal ended at a position.
+ *
+ *   now    what is open, by the indexes of open rows: costs what is open, not what has been
+ *   at p   rows from the front to the end of the commit of p: costs what there was by then, not what came later
  */
-import type { Database } from 'better-sqlite3'
-import type { Json } from '../../../json.ts'
-import type { CellStatus, EncodedSnapshot, Envelope } from '../../cell.ts'
-import type { JournalEntry } from '../../journal.ts'
-import type { AskRow, CellRow, EffectRow, Image, RequestRow, TimerRow } from '../../store.ts'
-import { fromText } from './json-text.ts'
+import { UserError } from '../../../errors.ts'
+import type { ActorRef } from '../../cell.ts'
+import { OPEN } from '../../status.ts'
+import type { CellRow, Image, MachineRow, RunRow, Store } from '../../store.ts'
+import type { Head } from './head.ts'
+import type { Rows } from './rows.ts'
 
-/** Journal entries of one answer, unless asked otherwise. */
+/** Journal entries, and snapshots, of one answer, unless asked otherwise. */
 const JOURNAL_LIMIT = 1_000
+const SNAPSHOTS_LIMIT = 100
 /** So that `Infinity` may be asked for. */
 const LIMIT_MAX = 2 ** 31
 
-// INDEXED BY: left alone, SQLite takes the primary key, and an image reads everything that ever was.
-const OPEN_EFFECT = 'FROM effect e INDEXED BY effect_open WHERE e.run = ? AND e.open = 1'
-const NEWEST_EFFECT =
-  'FROM effect e WHERE e.run = ? AND e.changed = (SELECT max(changed) FROM effect m WHERE m.run = e.run AND m.id = e.id)'
-const EFFECT = `SELECT e.data, e.output,
-  (SELECT input FROM effect i WHERE i.run = e.run AND i.id = e.id AND i.changed <= e.changed AND i.input IS NOT NULL ORDER BY i.changed DESC LIMIT 1) AS input`
-/** `e2` before `e10`: in the order in which they were owed. */
-const IN_ORDER = 'ORDER BY length(e.id), e.id'
-
-interface EffectColumns {
-  readonly data: string
-  readonly input: string
-  readonly output: string | null
-}
-interface SnapshotColumns {
-  readonly json: string
-  readonly hash: string
-  readonly status: string
-  readonly value: string
-  readonly tags: string
+/** Reads of one run, by its key. An `at` before the anchor is E_POSITION_PRUNED everywhere. */
+export type Reads = {
+  [Name in 'journal' | 'commitEnd' | 'cells' | 'cell' | 'children' | 'snapshot' | 'snapshots' | 'effects' | 'thread' | 'machines']: (
+    key: number,
+    ...rest: Parameters<Store[Name]> extends [string, ...infer Rest] ? Rest : never
+  ) => ReturnType<Store[Name]>
+} & {
+  image(key: number, row: RunRow, at?: number): Image
 }
 
-export interface Reads {
-  journal(key: number, since: number, limit?: number): readonly JournalEntry[]
-  parts(key: number): Omit<Image, 'run'>
-  snapshot(key: number, address: string, incarnation: number): EncodedSnapshot | null
-  effects(key: number): readonly EffectRow[]
-  thread(key: number, thread: string, from: number): readonly Json[]
-  requests(key: number): readonly RequestRow[]
+/** A position that is not the end, and where its commit ended. */
+interface Moment {
+  readonly at: number
+  readonly end: number
 }
 
-export function reads(db: Database): Reads {
-  const journal = db.prepare<[number, number, number], JournalEntry>(
-    'SELECT pos, at, type, path, inc, cause, data, hash FROM journal WHERE run = ? AND pos > ? ORDER BY pos LIMIT ?',
-  )
-  const open = (table: string, id: string, isOpen = 'died IS NULL') =>
-    db.prepare<[number], string>(`SELECT data FROM ${table} INDEXED BY ${table}_open WHERE run = ? AND ${isOpen} ORDER BY ${id}`).pluck()
-  const cells = open('cell', 'address', 'live = 1')
-  const [envelopes, timers, asks] = [open('envelope', 'seq'), open('timer', 'timer'), open('ask', 'ask')]
-  const openEffects = db.prepare<[number], EffectColumns>(`${EFFECT} ${OPEN_EFFECT} ${IN_ORDER}`)
-  const allEffects = db.prepare<[number], EffectColumns>(`${EFFECT} ${NEWEST_EFFECT} ${IN_ORDER}`)
-  const snapshot = db.prepare<[number, string, number], SnapshotColumns>(
-    'SELECT json, hash, status, value, tags FROM snapshot WHERE run = ? AND address = ? AND incarnation = ? ORDER BY born DESC LIMIT 1',
-  )
-  const thread = db
-    .prepare<[number, string, number], string>('SELECT item FROM thread WHERE run = ? AND thread = ? AND place >= ? ORDER BY place')
-    .pluck()
-  const requests = db.prepare<[number], { request: number; kind: RequestRow['kind']; data: string }>(
-    'SELECT request, kind, data FROM request WHERE run = ? AND died IS NULL ORDER BY request',
-  )
+export function reads(rows: Rows): Reads {
+  /** Null: now. */
+  function moment(key: number, at: number | undefined): Moment | null {
+    if (at === undefined) return null
+    const head = rows.heads.read(key)
+    if (at >= head.position) return null
+    if (at < head.anchor) throw pruned(at, head)
+    return { at, end: endOf(key, at, head) }
+  }
+  function endOf(key: number, position: number, head: Head): number {
+    return rows.journal.endFrom(key, Math.max(position, head.anchor + 1)) ?? head.position
+  }
+  const cells = (key: number, at?: number): readonly CellRow[] => {
+    const then = moment(key, at)
+    return then === null ? rows.cells.allNow(key) : rows.cells.allAt(key, then.at, then.end)
+  }
   return {
-    journal: (key, since, limit = JOURNAL_LIMIT) => journal.all(key, since, Math.min(Math.max(0, limit), LIMIT_MAX)),
-    parts: (key) => ({
-      cells: cells.all(key).map((text) => fromText<CellRow>(text)),
-      envelopes: envelopes.all(key).map((text) => fromText<Envelope>(text)),
-      timers: timers.all(key).map((text) => fromText<TimerRow>(text)),
-      effects: openEffects.all(key).map(effect),
-      asks: asks.all(key).map((text) => fromText<AskRow>(text)),
-    }),
-    snapshot(key, address, incarnation) {
-      const row = snapshot.get(key, address, incarnation)
-      if (row === undefined) return null
-      return {
-        json: row.json,
-        hash: row.hash,
-        status: row.status as CellStatus,
-        value: fromText(row.value),
-        tags: fromText<string[]>(row.tags),
-      }
+    cells,
+    journal: (key, since, limit = JOURNAL_LIMIT) => rows.journal.read(key, Math.max(since, rows.heads.read(key).anchor), bounded(limit)),
+    commitEnd(key, position) {
+      moment(key, position)
+      return endOf(key, position, rows.heads.read(key))
     },
-    effects: (key) => allEffects.all(key).map(effect),
-    thread: (key, name, from) => thread.all(key, name, from).map((text) => fromText(text)),
-    requests: (key) => requests.all(key).map(({ request, kind, data }) => ({ request, kind, data: fromText(data) })),
+    image(key, row, at) {
+      const then = moment(key, at)
+      return then === null ? imageNow(rows, key, row) : imageAt(rows, key, row, then)
+    },
+    cell(key, address, at) {
+      const then = moment(key, at)
+      return then === null ? rows.cells.now(key, address) : rows.cells.at(key, address, then.at)
+    },
+    children: rows.cells.children,
+    snapshot: (key, address, incarnation, at) =>
+      rows.journal.snapshot(key, address, incarnation, moment(key, at)?.at ?? rows.heads.read(key).position),
+    snapshots: (key, address, { before = Number.POSITIVE_INFINITY, limit = SNAPSHOTS_LIMIT } = {}) =>
+      rows.journal.versions(key, address, before, bounded(limit)),
+    effects(key, at) {
+      const then = moment(key, at)
+      return then === null ? rows.effects.allNow(key) : rows.effects.allAt(key, then.at, then.end)
+    },
+    thread: (key, thread, from = 0, at) => rows.threads.read(key, thread, from, moment(key, at) ?? undefined),
+    machines: (key) => machines(rows, key),
   }
 }
 
-function effect({ data, input, output }: EffectColumns): EffectRow {
-  const rest = fromText<Omit<EffectRow, 'input' | 'output'>>(data)
-  return { ...rest, input: fromText(input), output: output === null ? undefined : fromText(output) } as EffectRow
+function imageNow(rows: Rows, key: number, run: RunRow): Image {
+  return {
+    run,
+    systemIds: held(rows.cells.systemNow(key)),
+    envelopes: rows.envelopes.now(key),
+    timers: rows.timers.now(key),
+    effects: rows.effects.openNow(key),
+    asks: rows.asks.now(key),
+  }
+}
+
+/** The run's row says how it stands now: only its position and hash are those of then. */
+function imageAt(rows: Rows, key: number, run: RunRow, { at, end }: Moment): Image {
+  const { anchor, anchorHash } = rows.heads.read(key)
+  const hash = at === anchor ? anchorHash : rows.journal.hashAt(key, at)!
+  return {
+    run: { ...run, position: at, hash },
+    systemIds: held(rows.cells.systemAt(key, at, end)),
+    envelopes: rows.envelopes.at(key, at, end),
+    timers: rows.timers.at(key, at, end),
+    effects: rows.effects.allAt(key, at, end).filter(({ status }) => OPEN.includes(status)),
+    asks: rows.asks.at(key, at, end),
+  }
+}
+
+function held(cells: readonly CellRow[]): Image['systemIds'] {
+  const all: Record<string, ActorRef> = {}
+  for (const { systemIds } of cells) Object.assign(all, systemIds)
+  return all
+}
+
+function machines(rows: Rows, key: number): readonly (MachineRow & { readonly cells: number })[] {
+  const used = rows.cells.machines(key)
+  return rows.machines.read(key).map((machine) => ({ ...machine, cells: used.get(`${machine.name}\0${machine.version}`) ?? 0 }))
+}
+
+function bounded(limit: number): number {
+  return Math.min(Math.max(0, limit), LIMIT_MAX)
+}
+
+function pruned(at: number, { anchor }: Head): UserError {
+  return new UserError('E_POSITION_PRUNED', `position ${at} was pruned; what is kept begins at ${anchor}`, {
+    where: 'store',
+    fix: `ask for a position from ${anchor} on`,
+    exit: 9,
+    details: { at, anchor },
+  })
 }

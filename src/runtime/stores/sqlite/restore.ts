@@ -10,11 +10,11 @@
  * that lead: the same. Restoring again mends both. There is always a file under the name, so that nobody makes an empty one there.
  */
 import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { UserError } from '../../../errors.ts'
 import { backUp, explainFile, syncFolder } from './backup.ts'
-import { type FileReport, checkFile } from './check.ts'
+import { checkFile, type FileReport } from './check-file.ts'
 import { EXIT_STORE, explain, sqliteCode, storeError } from './errors.ts'
 import { isHeld } from './lock.ts'
 import { type Mark, marksOf } from './mark.ts'
@@ -114,20 +114,24 @@ function refuseOwned(file: string): void {
   const locks = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.lock')) : []
   const held = locks.filter((name) => isHeld(join(folder, name))).map((name) => name.replace(/(?:\.\d+)?\.lock$/, ''))
   if (held.length === 0) return
-  throw new UserError('E_RUN_OWNED', `${held.length === 1 ? 'a run' : `${held.length} runs`} of this store ${held.length === 1 ? 'is' : 'are'} running: ${held.join(' ')}`, {
-    where: 'store',
-    file,
-    fix: 'stop them (Ctrl-C, or kill), then again',
-    exit: EXIT_STORE,
-    retryable: true,
-    details: { runs: held },
-  })
+  throw new UserError(
+    'E_RUN_OWNED',
+    `${held.length === 1 ? 'a run' : `${held.length} runs`} of this store ${held.length === 1 ? 'is' : 'are'} running: ${held.join(' ')}`,
+    {
+      where: 'store',
+      file,
+      fix: 'stop them (Ctrl-C, or kill), then again',
+      exit: EXIT_STORE,
+      retryable: true,
+      details: { runs: held },
+    },
+  )
 }
 
 /** How far each run is known to have been committed. */
 function committed(file: string): Map<string, number> {
   const reached = new Map<string, number>()
-  const heads = existsSync(file) ? checkFile(file, { headsOnly: true }).heads : []
+  const heads = existsSync(file) ? checkFile(file).heads : []
   for (const { run, position } of heads) reached.set(run, position)
   const marks = marksOf(file)
   for (const run of marks.runs()) {
@@ -168,7 +172,12 @@ function moveMarks(file: string, heads: FileReport['heads'], aside: string): rea
   const restored = new Map(heads.map((head) => [head.run, head]))
   const leads = (run: string, mark: Mark): boolean => {
     const head = restored.get(run)
-    return head === undefined || mark.position > head.position || mark.epoch > head.epoch || (mark.position === head.position && mark.hash !== head.hash)
+    return (
+      head === undefined ||
+      mark.position > head.position ||
+      mark.epoch > head.epoch ||
+      (mark.position === head.position && mark.hash !== head.hash)
+    )
   }
   return marks.runs().flatMap((run) => {
     const mark = marks.read(run)

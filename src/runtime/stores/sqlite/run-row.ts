@@ -1,40 +1,38 @@
 /**
- * The row of a run, in two tables: `run` holds what was said at its start and how it stands, `head` what every commit changes.
+ * The row of a run, in two tables: `run` holds what was said at its start and how it stands, `head` (head.ts) what every commit changes.
  * A commit then rewrites a small row and not the tree, the input and the task file.
  */
 import type { Database } from 'better-sqlite3'
 import { Defect } from '../../../errors.ts'
 import { assertJson, type Json } from '../../../json.ts'
 import type { Commit, RunFilter, RunRow, RunStatus } from '../../store.ts'
+import type { Blobs, Stored } from './blob.ts'
+import { damagedRow, storeError } from './errors.ts'
+import { EMPTY_HEAD, type Head, type Heads } from './head.ts'
 import { fromText, toText } from './json-text.ts'
+import { RUNS_MAX } from './keys.ts'
+import { sumOf } from './sums.ts'
 
-interface Columns {
+export interface RunColumns {
   readonly k: number
   readonly run: string
   readonly name: string | null
   readonly project: string | null
   readonly status: string
   readonly reason: string | null
-  readonly tree: string
-  readonly input: string
+  readonly tree: Stored
+  readonly input: Stored
   readonly limits: string
-  readonly meta: string
-  readonly output: string
+  readonly meta: Stored
+  readonly output: Stored
   readonly created_at: number
   readonly ended_at: number | null
   readonly owner: string | null
-  readonly epoch: number
-  readonly position: number
-  readonly hash: string
-  readonly run_ms: number
-  readonly wall_ms: number
-  readonly seq: number
-  readonly effects: number
-  readonly timers: number
+  readonly sum: number
 }
 
 export interface RunRows {
-  /** Adds both rows, and gives the run's small key. @throws {Defect} `E_RUN_ID`, `E_NOT_JSON`. */
+  /** Adds both rows, and gives the run's small key. @throws {Defect} `E_RUN_ID`, `E_NOT_JSON`. @throws {UserError} `E_STORE_FULL`. */
   insert(row: RunRow): number
   /** The small key, or null where there is no such run. */
   key(run: string): number | null
@@ -53,67 +51,57 @@ const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/
 /** So that `Infinity` may be asked for. */
 const LIMIT_MAX = 2 ** 31
 
-const SELECT = 'SELECT run.*, epoch, position, hash, run_ms, wall_ms, seq, effects, timers FROM run JOIN head ON head.run = run.k'
-
-export function runRows(db: Database): RunRows {
-  const insertRun =
-    db.prepare(`INSERT INTO run (run, name, project, status, reason, tree, input, limits, meta, output, created_at, ended_at, owner)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-  const insertHead = db.prepare(
-    'INSERT INTO head (run, epoch, position, hash, run_ms, wall_ms, seq, effects, timers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-  )
+export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
+  const next = db.prepare<[], number>("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'run'), 0) + 1").pluck()
+  const insert = db.prepare('INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const key = db.prepare<[string], number>('SELECT k FROM run WHERE run = ?').pluck()
-  const get = db.prepare<[string], Columns>(`${SELECT} WHERE run.run = ?`)
-  const list = db.prepare<[{ project: string | null; status: string | null; limit: number }], Columns>(`${SELECT}
+  const get = db.prepare<[string], RunColumns>('SELECT * FROM run WHERE run = ?')
+  const byKey = db.prepare<[number], RunColumns>('SELECT * FROM run WHERE k = ?')
+  const list = db.prepare<[{ project: string | null; status: string | null; limit: number }], RunColumns>(`SELECT * FROM run
     WHERE (@project IS NULL OR project = @project) AND (@status IS NULL OR status IN (SELECT value FROM json_each(@status)))
     ORDER BY run.run DESC LIMIT @limit`)
-  const change =
-    db.prepare(`UPDATE run SET status = coalesce(@status, status), limits = coalesce(@limits, limits), output = coalesce(@output, output),
-    reason = iif(@hasReason, @reason, reason), ended_at = iif(@hasEndedAt, @endedAt, ended_at), owner = iif(@hasOwner, @owner, owner) WHERE k = @key`)
-  const seat = db.prepare<[number], number>('SELECT seat FROM head WHERE run = ?').pluck()
-  const raise = db.prepare<[number, number], number>('UPDATE head SET epoch = epoch + 1, seat = ? WHERE run = ? RETURNING epoch').pluck()
+  const update = db.prepare('UPDATE run SET status = ?, reason = ?, limits = ?, output = ?, ended_at = ?, owner = ?, sum = ? WHERE k = ?')
 
-  function insert(row: RunRow): number {
+  function whole(columns: RunColumns): RunColumns {
+    if (runSum(columns) !== columns.sum) throw damagedRow(db, columns.k, 'run', columns.k)
+    return columns
+  }
+  function decode(columns: RunColumns): RunRow {
+    return decodeRun(whole(columns), heads.read(columns.k), (column) => fromText(blobs.get(column, columns.k)))
+  }
+  function newKey(): number {
+    const k = next.get()!
+    if (k > RUNS_MAX) throw storeError('E_STORE_FULL', `${db.name} has had ${RUNS_MAX} runs`, db.name, 'begin another file')
+    return k
+  }
+  function add(row: RunRow): number {
     if (!RUN_ID.test(row.run))
       throw new Defect('E_RUN_ID', `${JSON.stringify(row.run)} is no run id`, { hint: 'letters, digits, - and _, at most 64' })
     for (const field of ['tree', 'input', 'meta', 'output'] as const) assertJson(row[field], field)
-    const { lastInsertRowid } = insertRun.run(
-      row.run,
-      row.name,
-      row.project,
-      row.status,
-      orNull(row.reason, 'reason'),
-      toText(row.tree, 'tree'),
-      toText(row.input, 'input'),
-      toText(row.limits, 'limits'),
-      toText(row.meta, 'meta'),
-      toText(row.output, 'output'),
-      row.createdAt,
-      row.endedAt,
-      orNull(row.owner, 'owner'),
-    )
-    const { clock, counters } = row
-    const k = Number(lastInsertRowid)
-    insertHead.run(k, row.epoch, row.position, row.hash, clock.runMs, clock.wallMs, counters.seq, counters.effects, counters.timers)
-    return k
+    const columns = encode(newKey(), row, blobs)
+    insert.run(...Object.values(columns), runSum(columns))
+    const { epoch, position, hash, clock, counters } = row
+    // What lies before its first entry is not here, so a run begins as if it had been pruned up to there.
+    const begin = { position, hash, anchor: position, anchorHash: hash, seal: position, sealHash: hash }
+    heads.insert(columns.k, { ...EMPTY_HEAD, epoch, ...begin, ...clock, ...counters })
+    return columns.k
   }
-  function applyChanges(k: number, changes: NonNullable<Commit['run_']>): void {
-    const { status, limits, output, reason, endedAt, owner } = changes
-    change.run({
-      key: k,
-      status: status ?? null,
-      limits: limits === undefined ? null : toText(limits, 'limits'),
-      output: output === undefined ? null : toText(output, 'output'),
-      hasReason: Number(reason !== undefined),
-      reason: orNull(reason, 'reason'),
-      hasEndedAt: Number(endedAt !== undefined),
-      endedAt: endedAt ?? null,
-      hasOwner: Number(owner !== undefined),
-      owner: orNull(owner, 'owner'),
-    })
+  function change(k: number, { status, limits, output, reason, endedAt, owner }: NonNullable<Commit['run_']>): void {
+    const before = whole(byKey.get(k)!)
+    const columns = {
+      ...before,
+      status: status ?? before.status,
+      reason: reason === undefined ? before.reason : orNull(reason, 'reason'),
+      limits: limits === undefined ? before.limits : toText(limits, 'limits'),
+      output: output === undefined ? before.output : blobs.put(toText(output, 'output')),
+      ended_at: endedAt === undefined ? before.ended_at : endedAt,
+      owner: owner === undefined ? before.owner : orNull(owner, 'owner'),
+    }
+    const { ended_at, sum: _, ...c } = columns
+    update.run(c.status, c.reason, c.limits, c.output, ended_at, c.owner, runSum(columns), k)
   }
   return {
-    insert,
+    insert: add,
     key: (run) => key.get(run) ?? null,
     get(run) {
       const columns = get.get(run)
@@ -127,12 +115,40 @@ export function runRows(db: Database): RunRows {
       }
       return list.all(filter).map(decode)
     },
-    change: applyChanges,
-    seat: (k) => seat.get(k)!,
-    raiseEpoch(k, owner, taken) {
-      applyChanges(k, { owner })
-      return raise.get(taken, k)!
+    change,
+    seat: (k) => heads.read(k).seat,
+    raiseEpoch(k, owner, seat) {
+      change(k, { owner })
+      const head = heads.read(k)
+      heads.write(k, { ...head, epoch: head.epoch + 1, seat })
+      return head.epoch + 1
     },
+  }
+}
+
+export function runSum(c: Omit<RunColumns, 'sum'>): number {
+  const said = sumOf(c.k, c.run, c.name, c.project, c.tree, c.input, c.meta, c.created_at)
+  return sumOf(said, c.status, c.reason, c.limits, c.output, c.ended_at, c.owner)
+}
+
+/** In the order of the table's columns. */
+function encode(k: number, row: RunRow, blobs: Blobs): Omit<RunColumns, 'sum'> {
+  const text = (field: 'tree' | 'input' | 'meta' | 'output'): Stored => blobs.put(toText(row[field], field))
+  return {
+    k,
+    run: row.run,
+    name: row.name,
+    project: row.project,
+    status: row.status,
+    reason: orNull(row.reason, 'reason'),
+    tree: text('tree'),
+    input: text('input'),
+    limits: toText(row.limits, 'limits'),
+    meta: text('meta'),
+    output: text('output'),
+    created_at: row.createdAt,
+    ended_at: row.endedAt,
+    owner: orNull(row.owner, 'owner'),
   }
 }
 
@@ -140,25 +156,26 @@ function orNull(value: unknown, where: string): string | null {
   return value === null || value === undefined ? null : toText(value, where)
 }
 
-function decode(columns: Columns): RunRow {
+function decodeRun(columns: RunColumns, head: Head, value: (column: Stored) => Json): RunRow {
+  const { epoch, position, hash, runMs, wallMs, seq, effects, timers } = head
   return {
     run: columns.run,
     name: columns.name,
     project: columns.project,
     status: columns.status as RunStatus,
     reason: columns.reason === null ? null : fromText<NonNullable<RunRow['reason']>>(columns.reason),
-    tree: fromText<Json>(columns.tree),
-    input: fromText<Json>(columns.input),
+    tree: value(columns.tree),
+    input: value(columns.input),
     limits: fromText<RunRow['limits']>(columns.limits),
-    meta: fromText<Json>(columns.meta),
-    output: fromText<Json>(columns.output),
+    meta: value(columns.meta),
+    output: value(columns.output),
     createdAt: columns.created_at,
     endedAt: columns.ended_at,
-    epoch: columns.epoch,
+    epoch,
     owner: columns.owner === null ? null : fromText<NonNullable<RunRow['owner']>>(columns.owner),
-    position: columns.position,
-    hash: columns.hash,
-    clock: { runMs: columns.run_ms, wallMs: columns.wall_ms },
-    counters: { seq: columns.seq, effects: columns.effects, timers: columns.timers },
+    position,
+    hash,
+    clock: { runMs, wallMs },
+    counters: { seq, effects, timers },
   }
 }

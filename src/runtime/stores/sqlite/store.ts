@@ -1,21 +1,27 @@
 /**
  * The SQLite store: one file, many runs, many processes.
  *
- *   sqliteStore ── open.ts ── schema.ts      file, folders, permissions, migrations
+ *   sqliteStore ── open.ts ── migrate.ts ── schema.ts     file, folders, permissions, the format and how older ones become it
  *       ├── transaction.ts ── errors.ts      all or nothing, poisoned after a failed sync
- *       ├── run-row.ts, commit.ts, read.ts   rows
+ *       ├── rows.ts                          a file for each table: run-row, head, journal-rows, cell-rows, ... on keys.ts, sums.ts and blob.ts
+ *       ├── commit.ts, read.ts, retention.ts what is written, read and forgotten together
  *       └── ownership.ts ── lock.ts          proof of life; owned.ts: the fence
  */
 import type { Database } from 'better-sqlite3'
 import { UserError } from '../../../errors.ts'
 import { assertJson } from '../../../json.ts'
 import type { RunRow, Store } from '../../store.ts'
-import { type CommitWriter, commitWriter, gap } from './commit.ts'
-import { toText } from './json-text.ts'
+import { backUp, closeUnfolded } from './backup.ts'
+import { checkStore, reportOf } from './check.ts'
+import { type CommitWriter, commitWriter } from './commit.ts'
+import { gap } from './journal-rows.ts'
+import { marksOf } from './mark.ts'
 import { openDatabase } from './open.ts'
 import { ownership } from './ownership.ts'
 import { reads } from './read.ts'
-import { type RunRows, runRows } from './run-row.ts'
+import { retention } from './retention.ts'
+import { rowsOf } from './rows.ts'
+import type { RunRows } from './run-row.ts'
 import { transactions } from './transaction.ts'
 
 export interface SqliteStoreOptions {
@@ -34,10 +40,11 @@ export interface SqliteStoreOptions {
 export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full' }: SqliteStoreOptions): Store {
   const { db, file } = openDatabase({ path, busyTimeoutMs, synchronous })
   const tx = transactions(db, file, busyTimeoutMs)
-  const rows = runRows(db)
-  const read = reads(db)
-  const write = commitWriter(db, rows)
-  const addRequest = db.prepare('INSERT INTO request (run, kind, data) VALUES (?, ?, ?)')
+  const all = rowsOf(db, tx)
+  const { runs: rows, requests } = all
+  const read = reads(all)
+  const write = commitWriter(all)
+  const forget = retention(db, all)
 
   function known(run: string): number {
     const key = rows.key(run)
@@ -51,7 +58,22 @@ export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full'
       return key === null ? none : query(key)
     })
   }
-  const { own, isOwned, releaseAll } = ownership({ db, file, busyTimeoutMs, tx, rows, write, known })
+  const marks = db.memory ? null : marksOf(file)
+  const { own, isOwned, isSeatHeld, isDamaged, assertFree, releaseAll } = ownership({
+    ...{ db, file, busyTimeoutMs, tx, rows: all, marks, write, known },
+    isSynced: synchronous === 'full',
+  })
+
+  /** Deletes of a run that nobody owns, and cannot own meanwhile; then texts that nobody names any more. */
+  function retire(run: string, find: (run: string) => number | null, work: (key: number) => void): void {
+    tx.write(() => {
+      const key = find(run)
+      if (key === null) return
+      assertFree(run)
+      work(key)
+    })
+    tx.write(forget.sweep)
+  }
 
   return {
     path: file,
@@ -65,18 +87,37 @@ export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full'
     run: (run) => tx.read(() => rows.get(run)),
     runs: (filter = {}) => tx.read(() => rows.list(filter)),
     journal: (run, since, limit) => of(run, [], (key) => read.journal(key, since, limit)),
-    image: (run) => tx.read(() => ({ ...read.parts(known(run)), run: rows.get(run)! })),
-    snapshot: (run, address, incarnation) => of(run, null, (key) => read.snapshot(key, address, incarnation)),
-    effects: (run) => of(run, [], read.effects),
-    thread: (run, thread, from = 0) => of(run, [], (key) => read.thread(key, thread, from)),
+    commitEnd: (run, position) => of(run, 0, (key) => read.commitEnd(key, position)),
+    image: (run, at) => tx.read(() => read.image(known(run), rows.get(run)!, at)),
+    cells: (run, at) => of(run, [], (key) => read.cells(key, at)),
+    cell: (run, address, at) => of(run, null, (key) => read.cell(key, address, at)),
+    children: (run, address) => of(run, [], (key) => read.children(key, address)),
+    snapshot: (run, address, incarnation, at) => of(run, null, (key) => read.snapshot(key, address, incarnation, at)),
+    snapshots: (run, address, options) => of(run, [], (key) => read.snapshots(key, address, options)),
+    effects: (run, at) => of(run, [], (key) => read.effects(key, at)),
+    thread: (run, thread, from, at) => of(run, [], (key) => read.thread(key, thread, from, at)),
+    machines: (run) => of(run, [], (key) => read.machines(key)),
     request(run, kind, data) {
       assertJson(data, 'data')
-      return tx.write(() => Number(addRequest.run(known(run), kind, toText(data, 'data')).lastInsertRowid))
+      return tx.write(() => requests.add(known(run), kind, data))
     },
-    requests: (run) => of(run, [], read.requests),
+    requests: (run) => of(run, [], requests.open),
+    prune(run, before) {
+      retire(run, known, (key) => forget.prune(key, before))
+    },
+    remove(run) {
+      retire(run, rows.key, forget.remove)
+      marks?.remove(run)
+    },
+    backup: (target) => {
+      tx.check()
+      return backUp({ file, memory: db.memory ? db : undefined, busyTimeoutMs, target })
+    },
+    check: (options) => reportOf(checkStore({ db, file, rows: all, tx, marks, isSeatHeld }, options)),
     close() {
       if (!db.open) return
       releaseAll()
+      if (isDamaged()) return closeUnfolded(db, file)
       flush(db)
       db.close()
     },
@@ -87,7 +128,8 @@ export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full'
 function create(rows: RunRows, write: CommitWriter, row: RunRow, first: Parameters<Store['createRun']>[1]): void {
   const position = first.journal.length === 0 ? row.position : first.journal[0]!.pos - 1
   if (row.position !== position && row.position !== position + first.journal.length) throw gap(row.position, position)
-  write({ key: rows.insert({ ...row, position }), epoch: row.epoch, position }, first)
+  const hash = row.position === position ? row.hash : ''
+  write({ key: rows.insert({ ...row, position, hash }), epoch: row.epoch, position }, first)
 }
 
 /** Folds the log into the file, if that needs no waiting. */

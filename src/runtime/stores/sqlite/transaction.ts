@@ -51,6 +51,7 @@ export function transactions(db: Database, file: string, busyTimeoutMs: number):
   }
   return {
     check,
+    afterCommit: (call) => void calls.push(call),
     write(work) {
       check()
       calls = []

@@ -1,6 +1,6 @@
 /** How much room things take in a database file, read on a handle of its own that changes nothing. */
 import Database from 'better-sqlite3'
-import { RUN_SPAN } from './schema.ts'
+import { lastKey, rowKey } from './keys.ts'
 
 /** What a row costs beside its texts: header, key, numbers, hash, its places in indexes. Measured on runs of 1 KB steps. */
 const ROW_BYTES = 140
@@ -20,7 +20,7 @@ export function weigh(file: string, runs: readonly string[]): number {
     const size = rows.pluck()
     return runs.reduce((sum, run) => {
       const k = key.get(run)
-      return k === undefined ? sum : sum + (size.get(ROW_BYTES, k * RUN_SPAN, (k + 1) * RUN_SPAN - 1) ?? 0)
+      return k === undefined ? sum : sum + (size.get(ROW_BYTES, rowKey(k, 0), lastKey(k)) ?? 0)
     }, 0)
   } finally {
     db.close()

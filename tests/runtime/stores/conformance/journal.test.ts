@@ -53,6 +53,8 @@ conform('STO-09', 'asking for a run that is not there gives nothing and makes no
 
 conform('STO-10', 'what was pruned stays gone, after a reopening too', (place) => {
   const { store, p } = five(place)
+  expect(thrown(() => store.prune(RUN, 4))).toMatchObject({ name: 'UserError', code: 'E_RUN_OWNED' })
+  expect(read(store, RUN)).toEqual([1, 2, 3, 4, 5])
   p.owned.release()
   store.prune(RUN, 4)
   expect(read(store, RUN)).toEqual([4, 5])
@@ -189,6 +191,8 @@ conform('STO-18', 'an owner whose run was taken over can write nothing more, and
   }
   expect(thrown(() => p.owned.check())).toMatchObject({ name: 'Defect', code: 'E_LEASE_LOST' })
   expect([store.image(RUN), store.cells(RUN)]).toEqual(before)
+  p.owned.release()
+  expect(store.isOwned(RUN)).toBe(true)
   taken.check()
   taken.commit({ ...late, epoch: 2 })
   expect([taken.epoch, store.run(RUN)!.position]).toEqual([2, 6])

@@ -1,10 +1,12 @@
 /** STO-54 to STO-59: the store as a thing on a machine: its owners, its disk, its file, its version, its end. */
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
-import { expect } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { firstBreak } from '../../../../src/runtime/journal.ts'
 import type { Store } from '../../../../src/runtime/store.ts'
 import { MIGRATIONS } from '../../../../src/runtime/stores/sqlite/migrate.ts'
@@ -14,7 +16,7 @@ import { counter } from '../../counter.ts'
 import { remount, smallDisk } from '../mount.ts'
 import { startOwner } from '../owner.process.ts'
 import { commit, folder, OWNER, RUN, runRow, thrown } from '../samples.ts'
-import { conform } from './conform.ts'
+import { conform, type Place } from './conform.ts'
 import { live } from './life.ts'
 import { stream } from './stream.ts'
 import { strace } from './tracing.ts'
@@ -233,7 +235,33 @@ conform(
       expect(thrown(call)).toMatchObject({ name: 'Defect', code: 'E_STORE_CLOSED' })
     }
     expect(place.open().run(session.id)!.position).toBe(position)
+    if (place.kind === 'sqlite') await endsInOrder(place)
   },
 )
+
+/** The same for a whole process that is told to end. */
+async function endsInOrder({ path, open }: Place): Promise<void> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./closing.child.ts', import.meta.url)), path])
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.on('data', (data) => {
+    if (said === '') child.kill('SIGTERM')
+    said += data
+  })
+  const [code, signal] = await once(child, 'close')
+  const [started, ended] = said
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const store = open()
+  const taken = store.journal(started.run, 0, Number.POSITIVE_INFINITY).filter(({ type }) => type === 'message.accepted')
+  expect([code, signal, ended.accepted]).toEqual([0, null, taken.length])
+  expect(['', 'E_RUN_STOPPED']).toContain(ended.dropped.join())
+  expect([store.run(started.run)!.status, store.isOwned(started.run), store.check({ deep: true }).findings]).toEqual([
+    'interrupted',
+    false,
+    [],
+  ])
+}
 
 const codeOfError = (error: { code?: string }) => error.code ?? String(error)

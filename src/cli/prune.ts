@@ -3,7 +3,7 @@
  * not get smaller.
  */
 import type { RunRow, Store } from '../runtime/store.ts'
-import { weigh } from '../runtime/stores/sqlite/weigh.ts'
+import { roomOf, weigh } from '../runtime/stores/sqlite/weigh.ts'
 import { bytes, plural } from '../view/format.ts'
 import type { Standing } from '../view/look.ts'
 import { standingOf } from '../view/outcome.ts'
@@ -33,9 +33,11 @@ export async function prune(context: Context, names: readonly string[], flags: P
   if (runs.length === 0 || plan.dryRun) return say(context, plan, null)
   const question = `delete ${plural(runs.length, 'run')} (${bytes(plan.freedBytes)}) for good`
   if (!(await confirm(context, ['prune', ...names].join(' '), question))) return 1
-  const before = store.check({ run: runs[0]! }).blobs
+  const before = roomOf(store.path)
   for (const run of runs) store.remove(run)
-  return say(context, plan, Math.max(0, before - store.check({ run: '' }).blobs))
+  const after = roomOf(store.path)
+  const freedBytes = Math.max(0, after.freeBytes - before.freeBytes)
+  return say(context, { ...plan, freedBytes }, Math.max(0, before.texts - after.texts))
 }
 
 function say(context: Context, plan: Pruned, blobs: number | null): number {

@@ -20,8 +20,10 @@ const FRAMES: Readonly<Record<string, string>> = {
   resolveAndExecuteActionsWithContext: 'params',
 }
 const GUARD = /^Unable to evaluate guard (?:'([^']*)' )?in transition/
-/** `at Object.name (place)`, or `at place` of a function without a name. */
-const FRAME = /^\s*at (?:(?:async |new )?(?:[\w$#<>]+\.)*([\w$#<>]+) (?:\[.*\] )?\()?/
+/** `at name (place)`, `at Object.name [as other] (place)`, or `at place` of a function without a name. */
+const FRAME = /^\s*at (?:(?:async |new )?([\w$#<>.]+) (?:\[.*\] )?\()?/
+/** V8 makes up longer names from where a function stands: they say nothing. */
+const nameOf = (name = ''): string => (name.split('.').length > 2 ? '' : name.slice(name.lastIndexOf('.') + 1))
 
 /**
  * `guard isReady`, `assign count`, `delay`, `input`, `output`; undefined where it cannot be told, as for what is thrown without being an `Error`.
@@ -36,7 +38,7 @@ export function culpritOf(thrown: unknown, delays: readonly string[]): string | 
     .split('\n')
     .flatMap((line) => {
       const frame = FRAME.exec(line)
-      return frame === null ? [] : [frame[1] ?? '']
+      return frame === null ? [] : [nameOf(frame[1])]
     })
   const at = frames.findIndex((frame) => FRAMES[frame] !== undefined)
   if (at < 1) return undefined // XState itself has found the fault, and its message names it.

@@ -79,4 +79,7 @@ export function parseWithRefs(text: string): unknown {
 }
 
 /** Last part of an address: the id that an actor goes by among its parent's children. */
-export const idOf = (address: string): string => decodeURIComponent(address.slice(address.lastIndexOf('/') + 1))
+export function idOf(address: string): string {
+  const last = address.slice(address.lastIndexOf('/') + 1)
+  return last.includes('%') ? decodeURIComponent(last) : last
+}

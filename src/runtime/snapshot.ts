@@ -15,6 +15,34 @@ import { exceeds, memberOf, partOf } from './chunks.ts'
 import { type LiveSnapshot, type RawActor, restore } from './host.ts'
 import { isRef, parseWithRefs, Ref } from './ref.ts'
 
+/**
+ * What a cell holds while it is hot: the text, and the live snapshot that it is of. A field of its own costs nothing; a WeakMap from one to the other
+ * is gone through by every garbage collection.
+ */
+class Hot implements EncodedSnapshot {
+  readonly json: string
+  readonly hash: string
+  readonly status: EncodedSnapshot['status']
+  readonly value: Json
+  readonly tags: readonly string[]
+  declare readonly chunks?: EncodedSnapshot['chunks']
+  #live: LiveSnapshot | null
+
+  constructor(stored: EncodedSnapshot, live: LiveSnapshot | null) {
+    this.json = stored.json
+    this.hash = stored.hash
+    this.status = stored.status
+    this.value = stored.value
+    this.tags = stored.tags
+    if (stored.chunks !== undefined) this.chunks = stored.chunks
+    this.#live = live
+  }
+
+  static liveOf(encoded: EncodedSnapshot): LiveSnapshot | null {
+    return #live in encoded ? (encoded as Hot).#live : (decoded.get(encoded) ?? null)
+  }
+}
+/** Of snapshots that came from a store. */
 const decoded = new WeakMap<EncodedSnapshot, LiveSnapshot>()
 /** Parts of contexts that were checked to be JSON and are frozen: they are the same for good, so each is looked at once in its life. */
 const settled = new WeakSet<object>()
@@ -58,16 +86,7 @@ export function encode(live: LiveSnapshot, before?: LiveSnapshot | null): Encode
   const text = isLarge ? null : JSON.stringify(content)
   const { json, chunks } = text !== null && text.length <= WHOLE_CHARS ? { json: text } : inParts(content, before?.context)
   const tags = live.tags.size === 0 ? NO_TAGS : [...live.tags]
-  const encoded: EncodedSnapshot = {
-    json,
-    hash: hash('sha256', json, 'hex'),
-    status: live.status,
-    value: live.value as Json,
-    tags,
-    ...(chunks === undefined ? {} : { chunks }),
-  }
-  decoded.set(encoded, live)
-  return encoded
+  return new Hot({ json, hash: hash('sha256', json, 'hex'), status: live.status, value: live.value as Json, tags, chunks }, live)
 }
 const NO_TAGS: readonly string[] = []
 
@@ -88,8 +107,8 @@ function inParts(content: Readonly<Record<string, unknown>>, before: unknown): P
 
 /** The live snapshot of a cell. @throws where the machine no longer has a state that the snapshot is in. */
 export function decode(machine: AnyStateMachine, encoded: EncodedSnapshot, links: readonly ChildLink[]): LiveSnapshot {
-  const hot = decoded.get(encoded)
-  if (hot !== undefined && hot.machine === machine) return hot
+  const hot = Hot.liveOf(encoded)
+  if (hot !== null && hot.machine === machine) return hot
   const { context, ...stored } = liveContent(encoded)
   freeze(context, settled)
   const children: Record<string, Ref> = {}

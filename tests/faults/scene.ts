@@ -6,10 +6,15 @@ import { acknowledged, live, storeOf, worldOf } from './life.ts'
 import type { FaultPlace } from './place.ts'
 import { startWorker } from './worker.ts'
 
-/** Stopped in good order half way: everything is in the database, there is no log. */
+/** The database as it was a life before. */
+export const olderOf = (scene: string): string => join(scene, 'older.db')
+
+/** Stopped in good order half way, for the second time: everything is in the database, there is no log. */
 export async function closedStore(place: FaultPlace): Promise<string> {
   const folder = place.folder()
-  expect((await live({ folder, stopAfter: 3 })).status).toBe('interrupted')
+  expect((await live({ folder, stopAfter: 2 })).status).toBe('interrupted')
+  cpSync(storeOf(folder), olderOf(folder))
+  expect((await live({ folder, stopAfter: 1 })).status).toBe('interrupted')
   expect(existsSync(`${storeOf(folder)}-wal`)).toBe(false)
   return folder
 }

@@ -76,13 +76,13 @@ export class HostedLogic {
         enliven(input, (ref) => this.#live(ref)),
       ) as LogicSnapshot
       logic.start?.(this.#snapshot, this.#scope)
-      this.#judge()
     } catch (thrown) {
       this.#fail(thrown)
       return
     }
     this.#show()
-    this.#drain()
+    this.#judge()
+    if (!this.#isOver()) this.#drain()
   }
 
   /** Ends it with an error that its host has found: it sent what cannot be sent. */
@@ -119,6 +119,7 @@ export class HostedLogic {
     this.#phase = 'busy'
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
       this.#process(event)
+      this.#judge()
       if (this.#isOver()) return
     }
     this.#phase = 'idle'
@@ -127,7 +128,6 @@ export class HostedLogic {
   #process(event: { readonly type: string }): void {
     try {
       this.#snapshot = this.#options.logic.transition(this.#snapshot, event, this.#scope) as LogicSnapshot
-      this.#judge()
     } catch (thrown) {
       this.#fail(thrown)
       return
@@ -138,8 +138,9 @@ export class HostedLogic {
     else this.#show()
   }
 
+  /** What was found wrong while the user's code ran is its end, now that it has returned and can be cleaned up. */
   #judge(): void {
-    if (this.#wrong !== null) throw this.#wrong.thrown
+    if (this.#wrong !== null) this.#fail(this.#wrong.thrown)
   }
 
   #show(): void {

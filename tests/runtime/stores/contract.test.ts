@@ -245,12 +245,12 @@ class Side {
 }
 
 test('whatever is committed, refused, pruned, reopened or taken over, both stores answer every question alike, at every position', () => {
-  const path = join(folder(), 'troupe.db')
+  const path = folder()
   let trial = 0
   let asked = 0
   fc.assert(
     fc.property(fc.array(steps, { maxLength: 14 }), (sequence) => {
-      const file = `${path}-${++trial}`
+      const file = join(path, String(++trial), 'troupe.db')
       const memory = sharedMemory()
       const sides = [new Side(() => sqliteStore({ path: file, synchronous: 'normal' })), new Side(() => memoryStore(memory))] as const
       const [disk, plain] = sides

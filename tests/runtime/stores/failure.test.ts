@@ -71,7 +71,8 @@ test('STO-55: a full disk is one clear error, loses nothing acknowledged, and th
 test('STO-55: a file that may not grow is full, rolls back, and goes on when it may', () => {
   const { db, file } = openDatabase({ path: join(folder(), 'troupe.db'), busyTimeoutMs: 100, synchronous: 'full' })
   const tx = transactions(db, file, 100)
-  const add = (text: string) => tx.write(() => void db.prepare("INSERT INTO request (run, kind, data) VALUES (1, 'send', ?)").run(text))
+  const add = (text: string) =>
+    tx.write(() => void db.prepare("INSERT INTO request (run, kind, sum, data) VALUES (1, 'send', 0, ?)").run(text))
   const count = () => db.prepare('SELECT count(*) FROM request').pluck().get()
   add('first')
   db.pragma(`max_page_count = ${db.pragma('page_count', { simple: true })}`)

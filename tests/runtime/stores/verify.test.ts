@@ -1,13 +1,14 @@
 /** Whoever owns a run has verified what it rests on: one damaged bit, one row that is missing or stale, and nothing runs and nothing is changed. */
 import { hash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import type { EncodedSnapshot } from '../../../src/runtime/cell.ts'
 import type { JournalEntry } from '../../../src/runtime/journal.ts'
 import type { Commit, Store } from '../../../src/runtime/store.ts'
 import { type JournalColumns, journalSum } from '../../../src/runtime/stores/sqlite/journal-rows.ts'
+import { isHeld, lockPath } from '../../../src/runtime/stores/sqlite/lock.ts'
 import { edit, flipBitIn, refused, rootOf } from './damage.ts'
 import { ask, cell, commit, effect, entries, envelope, folder, OWNER, openStore, ownedRun, RUN, timer } from './samples.ts'
 
@@ -59,7 +60,7 @@ function expectRefusal(path: string, words: string | RegExp): void {
   })
   expect(options.fix).toContain('troupe db restore')
   expect(refused(() => openStore(path).own(RUN, OWNER, { takeOver: true })).code).toBe('E_STORE_DAMAGED')
-  expect(store.isOwned(RUN)).toBe(false)
+  expect(isHeld(lockPath(join(dirname(path), 'locks'), RUN, 0))).toBe(false)
   store.close()
   expect(readFileSync(path).equals(before)).toBe(true)
 }

@@ -219,6 +219,7 @@ export class LocalSession implements RunSession {
     for (const action of run) this.#runInline(action)
     this.#watchers.committed(this.#tree.draft.journal)
     if (ending !== null) {
+      this.#performer.obey(volatile.filter((order) => order.do !== 'start'))
       void this.#finish()
       return
     }

@@ -84,6 +84,10 @@ function finish(part: string, file: string, busyTimeoutMs: number): void {
 function makePart(part: string): void {
   try {
     mkdirSync(dirname(part), { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw explainFile(error, dirname(part))
+  }
+  try {
     closeSync(openSync(part, 'wx', 0o600))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')

@@ -5,7 +5,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import { type CheckOptions, checkStore, type FullReport } from './check.ts'
+import { type CheckOptions, checkStore, type FullReport, readMarks, runsLost } from './check.ts'
 import { explain } from './errors.ts'
 import { isHeld, lockPath } from './lock.ts'
 import { marksOf } from './mark.ts'
@@ -35,7 +35,10 @@ const BUSY_TIMEOUT_MS = 5_000
 export function checkFile(file: string, options: CheckOptions = {}): FileReport {
   const facts = { bytes: sizeOf(file), walBytes: sizeOf(`${file}-wal`), schemaWanted: MIGRATIONS.length }
   const none = { ...facts, ...EMPTY, path: file, deep: options.deep === true }
-  if (!existsSync(file)) return none
+  if (!existsSync(file)) {
+    const findings = runsLost(readMarks(marksOf(file)), new Set(), options.run)
+    return { ...none, findings, missing: findings.reduce((sum, { missing = 0 }) => sum + missing, 0) }
+  }
   let db: Database.Database | undefined
   try {
     const opened = new Database(file, { readonly: true, timeout: BUSY_TIMEOUT_MS })

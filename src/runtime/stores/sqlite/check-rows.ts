@@ -163,7 +163,7 @@ export function strayFindings(db: Database, keys: ReadonlySet<number>): readonly
 
 /**
  * Reads every large text, and compares what is there with what is named.
- * @param all  whether all rows of the file have been noted; else nobody can say what nobody names.
+ * @param all  whether every row of the file was noted and is whole; else nobody can say what nobody names.
  */
 export function textFindings(db: Database, blobs: Blobs, { names, roots }: Named, all: boolean): readonly Finding[] {
   const findings: Finding[] = []
@@ -186,14 +186,16 @@ export function textFindings(db: Database, blobs: Blobs, { names, roots }: Named
       })
   }
   const orphans = [...whole].filter((ref) => !reached.has(ref) && !names.has(ref)).length
-  if (all && orphans > 0)
-    findings.push({
-      run: null,
-      code: 'E_BLOB_ORPHAN',
-      what: `${orphans} large texts are named by nobody; troupe prune removes them`,
-      position: null,
-    })
+  if (all && findings.length === 0 && orphans > 0) findings.push(orphaned(orphans))
   return findings
+}
+
+function orphaned(texts: number): Finding {
+  const what =
+    texts === 1
+      ? '1 large text is named by nobody; the next prune removes it'
+      : `${texts} large texts are named by nobody; the next prune removes them`
+  return { run: null, code: 'E_BLOB_ORPHAN', what, position: null }
 }
 
 /** Everything that snapshots name, over any number of levels. */

@@ -73,12 +73,9 @@ export function checkStore(parts: CheckParts, { deep = false, run, owners = fals
     })
     for (const one of seen) add(one.columns.run, () => runFindings(parts, one, marks.get(one.columns.run) ?? 'none', deep))
     if (owners) for (const one of seen) add(one.columns.run, () => ownerFindings(parts, one))
-    if (deep) add(null, () => deepFindings(parts, seen, run === undefined))
+    if (deep) add(null, () => deepFindings(parts, seen, { all: run === undefined, isWhole: findings.length === 0 }))
     const known = new Set(seen.map(({ columns }) => columns.run))
-    for (const [name, mark] of marks) {
-      if (known.has(name) || typeof mark === 'string' || (run !== undefined && run !== name)) continue
-      findings.push(tailLost(name, 0, mark.position, 'the run is not in the store'))
-    }
+    findings.push(...runsLost(marks, known, run))
     const told = distinct(findings)
     return {
       path: file,
@@ -101,7 +98,15 @@ function distinct(findings: readonly Finding[]): readonly Finding[] {
   return [...seen.values()]
 }
 
-function readMarks(marks: Marks | null): ReadonlyMap<string, MarkFound> {
+/** Runs that are gone whole: their marks tell of them. */
+export function runsLost(marks: ReadonlyMap<string, MarkFound>, known: ReadonlySet<string>, run?: string): readonly Finding[] {
+  return [...marks].flatMap(([name, mark]) => {
+    if (known.has(name) || typeof mark === 'string' || (run !== undefined && run !== name)) return []
+    return [tailLost(name, 0, mark.position, 'the run is not in the store')]
+  })
+}
+
+export function readMarks(marks: Marks | null): ReadonlyMap<string, MarkFound> {
   return new Map(marks?.runs().map((run) => [run, marks.read(run)]) ?? [])
 }
 
@@ -150,7 +155,11 @@ function pageFindings(db: Database): readonly Finding[] {
   return said.flatMap(({ integrity_check: text }) => (text === 'ok' ? [] : [damage(null, null, `SQLite: ${text.replaceAll('\n', ' ')}`)]))
 }
 
-function deepFindings({ db, rows }: CheckParts, seen: readonly RunSeen[], all: boolean): readonly Finding[] {
+function deepFindings(
+  { db, rows }: CheckParts,
+  seen: readonly RunSeen[],
+  { all, isWhole }: { all: boolean; isWhole: boolean },
+): readonly Finding[] {
   const named: Named = { names: new Map(), roots: new Map() }
   const findings: Finding[] = []
   for (const { columns, head } of seen) {
@@ -159,7 +168,7 @@ function deepFindings({ db, rows }: CheckParts, seen: readonly RunSeen[], all: b
     for (const walk of rowWalks(db, rows.blobs, { run, key, position: head?.position ?? null }, named)) findings.push(...walked(run, walk))
   }
   if (all) findings.push(...caught(null, () => strayFindings(db, new Set(seen.map(({ columns }) => columns.k)))))
-  findings.push(...caught(null, () => textFindings(db, rows.blobs, named, all)))
+  findings.push(...caught(null, () => textFindings(db, rows.blobs, named, all && isWhole && findings.length === 0)))
   return findings
 }
 

@@ -39,29 +39,40 @@ function addEffects(db: Database, key: number, tally: Tally): void {
 }
 
 function addCells(db: Database, key: number, tally: Tally): void {
-  const newest = db
-    .prepare<[string, number, number, number], number>(
-      `SELECT id FROM journal INDEXED BY journal_snap WHERE coalesce(snap_path, path) = ? AND coalesce(snap_inc, inc) = ?
-      AND snap IS NOT NULL AND id > ? AND id <= ? ORDER BY id DESC LIMIT 1`,
-    )
-    .pluck()
-  const cells = db.prepare<[number], CellColumns>('SELECT * FROM cell INDEXED BY cell_open WHERE run = ? AND died IS NULL')
   const found = { cell_parent: 0, cell_system: 0 }
-  for (const columns of cells.iterate(key)) {
-    const { address, incarnation, sum, system } = columns
-    if (!isWholeCell(columns)) throw damagedRow(db, key, 'cell', address)
-    const snapshot = newest.get(address, incarnation, rowKey(key, 0), lastKey(key))
-    tally.born(sum)
-    tally.born(snapshot === undefined ? 0 : snapshotPin(address, incarnation, numberOf(snapshot)))
+  for (const columns of currentCells(db, key)) {
+    if (!isWholeCell(columns)) throw damagedRow(db, key, 'cell', columns.address)
+    tally.born(columns.sum)
     found.cell_parent++
-    found.cell_system += system
+    found.cell_system += columns.system
   }
+  tally.born(snapshotPins(db, key))
   for (const index of ['cell_parent', 'cell_system'] as const) {
     const where = index === 'cell_system' ? ' AND system = 1' : ''
     const sql = `SELECT count(*) FROM cell INDEXED BY ${index} WHERE run = ? AND died IS NULL${where}`
     const count = db.prepare<[number], number>(sql).pluck().get(key)
     if (count !== found[index]) throw damagedRow(db, key, 'index', index)
   }
+}
+
+function currentCells(db: Database, key: number): IterableIterator<CellColumns> {
+  return db.prepare<[number], CellColumns>('SELECT * FROM cell INDEXED BY cell_open WHERE run = ? AND died IS NULL').iterate(key)
+}
+
+/** What the snapshots of current cells add to the digest. */
+export function snapshotPins(db: Database, key: number): number {
+  const newest = db
+    .prepare<[string, number, number, number], number>(
+      `SELECT id FROM journal INDEXED BY journal_snap WHERE coalesce(snap_path, path) = ? AND coalesce(snap_inc, inc) = ?
+      AND snap IS NOT NULL AND id > ? AND id <= ? ORDER BY id DESC LIMIT 1`,
+    )
+    .pluck()
+  const tally = new Tally(0)
+  for (const { address, incarnation } of currentCells(db, key)) {
+    const id = newest.get(address, incarnation, rowKey(key, 0), lastKey(key))
+    if (id !== undefined) tally.born(snapshotPin(address, incarnation, numberOf(id)))
+  }
+  return tally.digest
 }
 
 function addThreads(db: Database, key: number, tally: Tally): void {

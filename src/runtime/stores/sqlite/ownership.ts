@@ -30,7 +30,7 @@ import type { MarkFound, Marks, MarkWriter } from './mark.ts'
 import { ownedRun } from './owned.ts'
 import type { Rows } from './rows.ts'
 import type { Transactions } from './transaction.ts'
-import { throwFirst, verify } from './verify.ts'
+import { caught, throwFirst, verify } from './verify.ts'
 
 interface OwnershipOptions {
   readonly db: Database
@@ -131,7 +131,8 @@ export function ownership({ db, file, busyTimeoutMs, tx, rows: all, marks, isSyn
       throw owned(rows.get(run)!, Date.now())
     }
     const takeOver = options.takeOver === true
-    if (!takeOver && isOwned(run)) tx.read(refuse) // Without the write lock, which may be busy for long.
+    // Without the write lock, which may be busy for long. Where not even this can be read, verifying says why.
+    if (!takeOver) caught(run, () => (isOwned(run) ? tx.read(refuse) : []))
     const before = verified(run, key)
     if (!db.memory) locks(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }))
     let [unlock, mark]: [() => void, MarkWriter | null] = [() => {}, null]

@@ -9,7 +9,7 @@
  * A crash before the part takes its place leaves a file whose log is gone: its marks lead, so nothing runs on it. A crash after it leaves marks
  * that lead: the same. Restoring again mends both. There is always a file under the name, so that nobody makes an empty one there.
  */
-import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { UserError } from '../../../errors.ts'
@@ -146,7 +146,8 @@ function replace(file: string, fresh: string, aside: string): readonly string[] 
   for (const log of ['-wal', '-shm']) {
     if (!existsSync(file + log)) continue
     renameSync(file + log, `${file}.${aside}${log}`)
-    kept.push(`${file}.${aside}${log}`)
+    // The index of a log is made anew from the log, and an empty log holds nothing: they move along, and nobody needs to know.
+    if (log === '-wal' && statSync(`${file}.${aside}${log}`).size > 0) kept.push(`${file}.${aside}${log}`)
   }
   if (existsSync(file)) {
     keepName(file, `${file}.${aside}`)

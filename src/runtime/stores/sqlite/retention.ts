@@ -7,15 +7,18 @@
  *
  * Invariants:
  * - Each of these is one transaction, in which the run is not owned. A crash in between leaves texts that nobody names: the next sweep takes them.
- * - Open rows stay as they are, and with them the digest. Numbers go on, and keys of runs are never given again.
+ * - Open rows stay as they are. Of the digest only a snapshot that was taken before its cell lived can leave with its entry.
+ *   Numbers go on, and keys of runs are never given again.
  * - A sweep raises `store.sweeps` where it deletes: whoever remembers which texts are there asks again then (blob.ts).
  */
 import type { Database } from 'better-sqlite3'
 import { refsIn } from '../../chunks.ts'
 import type { Stored } from './blob.ts'
+import { snapshotPins } from './digest.ts'
 import { type JournalColumns, journalSum } from './journal-rows.ts'
 import { itemKey, lastItemKey, lastKey, rowKey } from './keys.ts'
 import type { Rows } from './rows.ts'
+import { Tally } from './sums.ts'
 
 export interface Retention {
   /** Forgets entries before a position. Positions before the anchor or after the end are those. Inside a transaction. */
@@ -55,6 +58,8 @@ function prune(db: Database, rows: Rows, key: number, before: number): void {
   if (anchor <= head.anchor) return
   const anchorHash = rows.journal.hashAt(key, anchor)!
   const standing = standingSnapshots(db, rows, key, anchor)
+  const tally = new Tally(head.digest)
+  tally.died(snapshotPins(db, key))
   const [first, last, end] = [rowKey(key, 0), rowKey(key, anchor), lastKey(key)]
   const ids = db.prepare<[number, number], number>('SELECT id FROM journal WHERE id > ? AND id <= ?').pluck().all(first, last)
   const forget = db.prepare('DELETE FROM journal WHERE id = ?')
@@ -70,7 +75,8 @@ function prune(db: Database, rows: Rows, key: number, before: number): void {
   )
   db.prepare('DELETE FROM request WHERE run = ? AND died <= ?').run(key, anchor)
   const seal = head.seal > anchor ? {} : { seal: anchor, sealHash: anchorHash }
-  rows.heads.write(key, { ...head, anchor, anchorHash, ...seal })
+  tally.born(snapshotPins(db, key))
+  rows.heads.write(key, { ...head, anchor, anchorHash, ...seal, digest: tally.digest })
 }
 
 /** Rows that hold the newest snapshot of a life that lived at a position. */

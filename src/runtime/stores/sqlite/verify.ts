@@ -57,10 +57,11 @@ export function verify(db: Database, rows: Rows, wanted: RunToVerify): readonly 
   if (head === undefined) return findings
   const { position, hash } = head
   const from = wanted.deep === true ? { pos: head.anchor, hash: head.anchorHash } : { pos: head.seal, hash: head.sealHash }
-  look(() => markFindings(rows, wanted, head!))
+  look(() => tailFindings(wanted, head!))
   if (mark === 'torn')
     findings.push({ run, code: 'E_MARK_TORN', what: 'its high-water mark cannot be read; it counts as none', position: null })
   look(() => chainFindings(rows, { run, key, from, to: { pos: position, hash } }))
+  if (findings.length === 0) look(() => markFindings(rows, wanted, head!))
   look(() => {
     readOpen(rows, key)
     return []
@@ -130,15 +131,21 @@ export function damage(run: string | null, position: number | null, what: string
   return { run, code: 'E_STORE_DAMAGED', what, position }
 }
 
-function markFindings({ journal }: Rows, { run, key, mark }: RunToVerify, head: Head): readonly Finding[] {
+/** What the mark tells and the journal does not. */
+function tailFindings({ run, mark }: RunToVerify, head: Head): readonly Finding[] {
   if (typeof mark === 'string') return []
   if (mark.position > head.position) return [tailLost(run, head.position, mark.position)]
-  if (mark.epoch > head.epoch) return [epochLost(run, head, mark.epoch)]
-  if (mark.position < head.anchor) return []
-  const found = mark.position === head.anchor ? head.anchorHash : journal.hashAt(key, mark.position)
-  return found === mark.hash
-    ? []
-    : [damage(run, mark.position, `entry ${mark.position} is not the one that was committed, as the mark outside the store tells`)]
+  return mark.epoch > head.epoch ? [epochLost(run, head, mark.epoch)] : []
+}
+
+/** Is the entry at the mark's position the one that was committed there? */
+function markFindings({ journal }: Rows, { run, key, mark }: RunToVerify, head: Head): readonly Finding[] {
+  if (typeof mark === 'string' || mark.position < head.anchor) return []
+  const { position } = mark
+  const found = position === head.anchor ? head.anchorHash : journal.hashAt(key, position)
+  if (found === mark.hash) return []
+  const what = found === null ? 'missing' : 'not the one that was committed, as the mark outside the store tells'
+  return [damage(run, position, `entry ${position} is ${what}`)]
 }
 
 /** What was committed and is not there. */

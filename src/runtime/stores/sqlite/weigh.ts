@@ -27,11 +27,12 @@ export function weigh(file: string, runs: readonly string[]): number {
   }
 }
 
-/** Bytes of the file that hold nothing and are used again by what is written next. */
-export function freeBytes(file: string): number {
+/** What deleting changes: bytes of the file that hold nothing and are used again by what is written next, and how many large texts there are. */
+export function roomOf(file: string): { readonly freeBytes: number; readonly texts: number } {
   const db = new Database(file, { readonly: true })
   try {
-    return Number(db.pragma('freelist_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }))
+    const freeBytes = Number(db.pragma('freelist_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }))
+    return { freeBytes, texts: db.prepare<[], number>('SELECT count(*) FROM blob').pluck().get() ?? 0 }
   } finally {
     db.close()
   }

@@ -56,8 +56,8 @@ conform('STO-21', 'killed at any write or sync, the journal is whole and ends wh
     for (const [call, number] of [
       ['pwrite64', 30],
       ['pwrite64', 61],
-      ['fdatasync', 4],
-      ['fdatasync', 17],
+      ['fsync,fdatasync', 4],
+      ['fsync,fdatasync', 17],
     ] as const) {
       const wrap = strace(context, '-o', '/dev/null', '-e', `inject=${call}:signal=KILL:when=${number}`)
       const child = startOwner({ command: 'write', path: place.path, run: RUN, wrap })
@@ -144,16 +144,21 @@ conform('STO-24', 'one flipped bit in a payload is reported with its position, t
     const store = place.open()
     stream(store).append(1_000)
     const longer = stream(store, 'longer')
-    longer.append(1_000)
+    longer.append(1_000, undefined, { data: '{}' })
     for (let n = 0; n < 50; n++) longer.append(1, undefined, { data: `{"longer":${n}1}` })
     store.close()
     flip(place.path, '{"n":557}')
     flip(place.path, '{"longer":371}')
     const again = place.open()
     // A resume looks at what came since the last seal, a deep check at everything; and no read gives what was not written.
-    const refused = thrown(() => again.own('longer', OWNER)) as ReturnType<typeof thrown> & { fix: string }
-    expect(refused).toMatchObject({ name: 'UserError', code: 'E_STORE_DAMAGED', exit: 10, retryable: false })
-    expect([refused.message.includes('1038'), refused.fix.includes('troupe db restore')]).toEqual([true, true])
+    const told = { exit: 10, fix: expect.stringContaining('troupe db restore') }
+    const refused = {
+      name: 'UserError',
+      code: 'E_STORE_DAMAGED',
+      message: expect.stringContaining('1038'),
+      options: expect.objectContaining(told),
+    }
+    expect(() => again.own('longer', OWNER)).toThrow(expect.objectContaining(refused))
     expect(thrown(() => again.journal(RUN, 0, 600))).toMatchObject({ code: 'E_STORE_DAMAGED' })
     const found = again.check({ deep: true }).findings.map(({ run, code, position }) => [run, code, position])
     for (const [run, position] of [

@@ -15,6 +15,7 @@ export interface Death {
 export interface LifeOptions<M extends Machines> {
   readonly machines: M
   readonly effects?: TroupeOptions<M>['effects']
+  readonly migrations?: TroupeOptions<M>['migrations']
   readonly death?: Death
   readonly turnStepsMax?: number
 }
@@ -65,7 +66,8 @@ export function live<const M extends Machines>(place: Place, options: LifeOption
     },
   }
   const engine = localEngine({ store, limits: options.turnStepsMax === undefined ? {} : { turnStepsMax: options.turnStepsMax } })
-  const effects = options.effects === undefined ? {} : { effects: options.effects }
-  const troupe = createTroupe<M>({ engine, machines: options.machines, ...effects, reap: async () => [] })
+  const { machines, effects, migrations } = options
+  const given = { ...(effects === undefined ? {} : { effects }), ...(migrations === undefined ? {} : { migrations }) }
+  const troupe = createTroupe<M>({ engine, machines, ...given, reap: async () => [] })
   return { store, troupe, die, isDead: () => dead }
 }

@@ -67,7 +67,7 @@ conform('STO-55', 'it is one clear error, nothing acknowledged is lost, and the 
     }
     const refused = thrown(fill)
     expect(refused).toMatchObject({ name: 'UserError', code: 'E_STORE_FULL', exit: 10, retryable: true })
-    expect([position > 100, store.run(RUN)!.position, firstBreak(store.journal(RUN, 0, 1e6))]).toEqual([true, position, null])
+    expect([position > 50, store.run(RUN)!.position, firstBreak(store.journal(RUN, 0, 1e6))]).toEqual([true, position, null])
     rmSync(join(disk, 'ballast'))
     for (let n = 0; n < 10; n++) expect(p.append(1)).toBe(position + n + 1)
     expect(store.check({ deep: true }).findings).toEqual([])
@@ -80,7 +80,7 @@ conform('STO-56', 'after a sync that failed the handle refuses for good; a new o
   sqlite: async (place, context) => {
     const store = place.open()
     store.createRun(runRow(), commit())
-    const wrap = strace(context, '-o', '/dev/null', '-e', 'inject=fdatasync:error=EIO:when=20')
+    const wrap = strace(context, '-o', '/dev/null', '-e', 'inject=fsync,fdatasync:error=EIO:when=20')
     const child = startOwner({ command: 'own', path: place.path, run: RUN, wrap })
     const { ready } = await child.line()
     await child.tell('go')
@@ -150,7 +150,7 @@ function released(path: string): unknown[] {
 }
 
 function versionOf(path: string): number {
-  const db = new Database(path, { readonly: true })
+  const db = new Database(path) // Not read-only: after a kill there may be a log to recover.
   const version = Number(db.pragma('user_version', { simple: true }))
   db.close()
   return version
@@ -172,13 +172,11 @@ conform(
         expect(before.length).toBeGreaterThan(10)
         for (const [call, number] of [
           ['pwrite64', 2],
-          ['pwrite64', 30],
-          ['pwrite64', 70],
-          ['pwrite64', 110],
-          ['fdatasync', 2],
-          ['fdatasync', 4],
-          ['fdatasync', 6],
-          ['fdatasync', 8],
+          ['pwrite64', 80],
+          ['pwrite64', 300],
+          ['fsync,fdatasync', 6],
+          ['fsync,fdatasync', 11],
+          ['fsync,fdatasync', 12],
         ] as const) {
           const path = join(folder(), 'troupe.db')
           copyFileSync(join(GOLDEN, `v${version}.db`), path)

@@ -8,7 +8,7 @@ export interface Message {
 }
 
 /** Bytes of one message's text. */
-export const MESSAGE_BYTES = 1_000
+const MESSAGE_BYTES = 1_000
 
 const WORDS = 'a run of an actor is kept in its store so that what was said by one of them can be read after the end of all others'.split(
   ' ',

@@ -29,7 +29,7 @@ export async function dbStatus(context: Context): Promise<number> {
 
 /** Exit 0 where it is whole, with warnings too; 10 where it is not. */
 export async function dbCheck(context: Context, flags: { readonly deep?: boolean }): Promise<number> {
-  const facts = factsOf(context, { deep: flags.deep === true, owners: true })
+  const facts = factsOf(context, { deep: flags.deep === true, owners: flags.deep === true })
   const { io } = context
   const errors = facts.findings.filter(({ code }) => !isWarning(code))
   if (isJson(context)) io.json(storeObject(facts))

@@ -31,7 +31,7 @@ export async function prune(context: Context, names: readonly string[], flags: P
   const runs = chosen.rows.map(({ run }) => run)
   const plan: Pruned = { runs, freedBytes: weigh(store.path, runs), kept: chosen.kept, dryRun: flags.dryRun === true }
   if (runs.length === 0 || plan.dryRun) return say(context, plan, null)
-  const question = `delete ${plural(runs.length, 'run')} (${bytes(plan.freedBytes)}) for good`
+  const question = `delete ${plural(runs.length, 'run')} (about ${bytes(plan.freedBytes)}) for good`
   if (!(await confirm(context, ['prune', ...names].join(' '), question))) return 1
   const before = roomOf(store.path)
   for (const run of runs) store.remove(run)

@@ -51,7 +51,7 @@ export function statusLine(facts: StoreFacts, nowMs: number): string {
 /** What a check looked at, where it found nothing. */
 export function wholeLine({ path, deep, runs, entries, blobs, readable, schemaFound, schemaWanted }: StoreFacts): string {
   if (!readable) return `${path}  pages are whole; schema ${schemaFound} of ${schemaWanted}, its rows are checked after: troupe db migrate`
-  const what = deep ? `every page, row, entry and ${plural(blobs, 'blob')} fits` : 'what a resume rests on fits; everything: --deep'
+  const what = deep ? `every page, row, entry and large text fits (${count(blobs)})` : 'what a resume rests on fits; everything: --deep'
   return `${path}  ${plural(runs, 'run')}, ${count(entries)} entries: ${what}`
 }
 
@@ -103,7 +103,7 @@ export function lostLine({
   readonly entries: number
 }): string {
   const lost = entries === 1 ? '1 entry is lost' : `${count(entries)} entries are lost`
-  return `run ${run}  ${position === 0 ? 'is not in the backup' : `goes back to #${position}`}: ${lost}`
+  return `run ${run}  ${position === null ? 'is not in the backup' : `goes back to #${position}`}: ${lost}`
 }
 
 /** What a prune did, or would do. */
@@ -126,7 +126,7 @@ export function pruneLine({ runs, freedBytes, kept, dryRun }: Pruned): string {
   ]
   const rest = `kept ${total}${why.length === 0 ? '' : ` (${why.join(', ')})`}`
   if (runs.length === 0) return `nothing to prune; ${rest}`
-  return `${dryRun ? 'would free' : 'freed'} ${bytes(freedBytes)}: ${plural(runs.length, 'run')}; ${rest}${dryRun ? '   do it: -y' : ''}`
+  return `${dryRun ? 'would free about' : 'freed'} ${bytes(freedBytes)}: ${plural(runs.length, 'run')}; ${rest}${dryRun ? '   do it: -y' : ''}`
 }
 
 /** `troupe.prune/1`. */

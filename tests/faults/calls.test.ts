@@ -65,6 +65,7 @@ test.for(CASES)(
       disk.disarm()
       const word = faulty.add(struck === 0 ? 'not reached' : wordOf(outcome!))
       const verdict = after.add(await verdictOf(folder))
+      place.drop(folder)
       expect({ seed: chance.seed, fault, word, verdict, silent: word.startsWith('SILENT') }).toMatchObject({
         verdict: 'whole',
         silent: false,

@@ -29,6 +29,7 @@ test.for([
     const done = log ? damage(`${storeOf(folder)}-wal`, chance) : damage(storeOf(folder), chance, olderOf(scene))
     const verdict = table.add(await verdictOf(folder))
     const again = verdict.startsWith('refused') ? wordOf(await live({ folder })) : verdict
+    place.drop(folder)
     if (verdict.startsWith('SILENT') || again !== verdict) silent.push({ number, done, verdict, again })
   }
   process.stderr.write(`damage to ${what}, seed ${chance.seed}: ${table}\n`)

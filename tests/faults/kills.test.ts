@@ -56,6 +56,7 @@ test.for(CASES)(
       for (let at = points.pop(); at !== undefined; at = points.pop()) {
         const killed = await livesOn(disk, at)
         const verdict = table.add(killed === null ? 'not reached' : await verdictOf(killed))
+        if (killed !== null) place.drop(killed)
         if (killed !== null) expect({ seed: chance.seed, at, verdict }).toEqual({ seed: chance.seed, at, verdict: 'whole' })
       }
     }

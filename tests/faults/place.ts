@@ -9,6 +9,8 @@ import { buildLibrary, type Disk, makeDisk, missing } from './disk.ts'
 export interface FaultPlace {
   /** A new empty folder. */
   folder(): string
+  /** A folder that is not needed any more: sweeps make hundreds. */
+  drop(folder: string): void
   /** A disk with a control file of its own. Skips the test, with the reason, where no library can be built; fails there in CI. */
   disk(context: TestContext, watched?: string): Disk
 }
@@ -25,6 +27,7 @@ export function faultPlace(): FaultPlace {
   }
   return {
     folder,
+    drop: (path) => rmSync(path, { recursive: true, force: true, maxRetries: 5 }),
     disk(context, watched) {
       const reason = missing()
       if (reason !== null) needs(context, reason)

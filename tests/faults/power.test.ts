@@ -50,7 +50,8 @@ async function cuts({ folder, changes }: Traced, times: number, chance: Chance):
     const image = new PowerCut(before.filter((change) => !isWorld(change))).image(keep, chance)
     writeImage(new Map([...image].filter(([path]) => !path.endsWith('-shm'))), folder, target)
     const verdict = table.add(await verdictOf(target))
-    if (verdict !== 'whole') bad.push({ number, at, keep, verdict, target })
+    place.drop(target)
+    if (verdict !== 'whole') bad.push({ number, at, keep, verdict })
   }
   return { table, bad }
 }

@@ -10,7 +10,7 @@ import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../e
 import { readRun } from '../reader.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
 import { judgeMachines } from './local/migrate.ts'
-import { type Findings, investigate, verifyJournal } from './local/recovery.ts'
+import { type Findings, investigate } from './local/recovery.ts'
 import { LocalSession } from './local/session.ts'
 import { Tree } from './local/tree.ts'
 import type { TurnLimits } from './local/turn.ts'
@@ -171,7 +171,6 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
   const owned = store.own(run, owner, options.takeOver === true ? { takeOver: true } : {})
   try {
     const image = store.image(run)
-    verifyJournal(store, image)
     // Before strays are ended and effects are probed: a run that cannot go on is left as it stands.
     const changes = judgeMachines(store, run, host)
     const now = new RunClock(clock, image.run.clock).now()

@@ -195,7 +195,7 @@ test('a run that is not in the backup is told, and its mark is moved aside', asy
   const { lost } = await restore(going(file, backup))
   expect(lost).toEqual([
     { run: RUN, position: 3, entries: 5 },
-    { run: 'younger', position: 0, entries: 12 },
+    { run: 'younger', position: null, entries: 12 },
   ])
   expect([marksOf(file).runs(), checkFile(file).findings]).toEqual([[], []])
 })

@@ -1,5 +1,5 @@
 /**
- * What a resume finds out before anything runs: is the journal whole, what did the dead process leave behind, and what came of each effect
+ * What a resume finds out before anything runs: what did the dead process leave behind, and what came of each effect
  * that was started. Strays are ended first, so that no probe looks at a file that is still being written.
  *
  *   started, and a next attempt is set   its last attempt failed and is known: goes on by its retry policy
@@ -9,11 +9,9 @@
  *   in doubt, policy prove               asked once more at each resume
  */
 import { isVolatile, type Verdict } from '../../../effect.ts'
-import { UserError } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { RecoveredEffect, Recovery } from '../../engine.ts'
-import { firstBreak } from '../../journal.ts'
-import type { EffectRow, Image, Store } from '../../store.ts'
+import type { EffectRow, Image } from '../../store.ts'
 import { move, ownerOf, park, startVolatile, succeed } from './effects.ts'
 import { type ProbeOptions, probe } from './probe.ts'
 import type { Tree } from './tree.ts'
@@ -28,28 +26,6 @@ export interface Findings {
   readonly recovery: Recovery
   /** Writes the findings, in the first commit of the new owner. */
   apply(tree: Tree): void
-}
-
-/** @throws {UserError} `E_STORE_DAMAGED` (exit 10) when the journal does not fit its hash chain. Then nothing is changed. */
-export function verifyJournal(store: Store, image: Image): void {
-  const { run, position, hash } = image.run
-  let last = { pos: 0, hash: '' }
-  for (;;) {
-    const page = store.journal(run, last.pos)
-    if (page.length === 0) break
-    const broken = page[0]!.pos === last.pos + 1 ? firstBreak(page, last.hash) : page[0]!
-    if (broken !== null) throw damaged(store, `entry ${broken.pos} does not fit the hash chain`)
-    last = page.at(-1)!
-  }
-  if (last.pos !== position || last.hash !== hash) throw damaged(store, `the journal ends at #${last.pos}, #${position} was committed`)
-}
-
-function damaged(store: Store, what: string): UserError {
-  return new UserError('E_STORE_DAMAGED', `${what} (${store.path})`, {
-    where: 'store',
-    fix: 'restore a backup of the database file; nothing runs on this one',
-    exit: 10,
-  })
 }
 
 /**

@@ -25,6 +25,8 @@ import type { Transactions } from './transaction.ts'
 export type Stored = string | Uint8Array
 
 interface Columns {
+  /** Of the text, unpacked. */
+  readonly bytes: number
   readonly codec: number
   readonly data: Buffer
 }
@@ -49,7 +51,7 @@ const RAW = 0
 const COMPRESSED = 1
 
 export function blobs(db: Database, tx: Pick<Transactions, 'afterCommit'>): Blobs {
-  const select = db.prepare<[Uint8Array], Columns>('SELECT codec, data FROM blob WHERE hash = ?')
+  const select = db.prepare<[Uint8Array], Columns>('SELECT bytes, codec, data FROM blob WHERE hash = ?')
   const has = db.prepare<[Uint8Array], number>('SELECT 1 FROM blob WHERE hash = ?').pluck()
   const insert = db.prepare('INSERT INTO blob (hash, bytes, codec, data) VALUES (?, ?, ?, ?)')
   const sweeps = db.prepare<[], number>('SELECT sweeps FROM store').pluck()
@@ -136,9 +138,10 @@ export function blobs(db: Database, tx: Pick<Transactions, 'afterCommit'>): Blob
 }
 
 /** Null for what cannot be unpacked. */
-function unpack({ codec, data }: Columns): string | null {
+function unpack({ bytes, codec, data }: Columns): string | null {
   try {
-    return (codec === COMPRESSED ? zstdDecompressSync(data) : data).toString()
+    const raw = codec === COMPRESSED ? zstdDecompressSync(data, { maxOutputLength: Math.max(1, bytes) }) : data
+    return raw.length === bytes ? raw.toString() : null
   } catch {
     return null
   }

@@ -39,7 +39,7 @@ export interface JournalColumns {
 export interface JournalRows {
   /** Appends the entries after `position`, with the snapshots of their steps. @throws {Defect} `E_JOURNAL_GAP`, `E_COMMIT_INVALID`. */
   append(key: number, position: number, body: Pick<Commit, 'journal' | 'snapshots'>): void
-  /** Entries with `since < pos`, in order, at most `limit`. */
+  /** Entries with `since < pos`, in order, at most `limit`: those that are there. @throws {UserError} `E_STORE_DAMAGED` for one that is another. */
   read(key: number, since: number, limit: number): readonly JournalEntry[]
   /** Hash of the entry at a position, hex; null where it is none. */
   hashAt(key: number, position: number): string | null

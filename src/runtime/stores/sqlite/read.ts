@@ -51,7 +51,15 @@ export function reads(rows: Rows): Reads {
   }
   return {
     cells,
-    journal: (key, since, limit = JOURNAL_LIMIT) => rows.journal.read(key, Math.max(since, rows.heads.read(key).anchor), bounded(limit)),
+    journal(key, since, limit = JOURNAL_LIMIT) {
+      const { anchor, position } = rows.heads.read(key)
+      const first = Math.max(Math.trunc(since), anchor) + 1
+      const found = rows.journal.read(key, first - 1, bounded(limit))
+      const missing = found.findIndex(({ pos }, index) => pos !== first + index)
+      if (missing >= 0) throw rows.damaged(key, 'journal', first + missing)
+      if (found.length < Math.min(bounded(limit), position - first + 1)) throw rows.damaged(key, 'journal', first + found.length)
+      return found
+    },
     commitEnd(key, position) {
       moment(key, position)
       return endOf(key, position, rows.heads.read(key))

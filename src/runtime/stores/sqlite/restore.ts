@@ -31,8 +31,8 @@ export interface RestoreOptions {
 /** What going back costs a run. */
 export interface GoneBack {
   readonly run: string
-  /** Where its journal ends in the backup; 0: the run is not in it. */
-  readonly position: number
+  /** Where its journal ends in the backup; null: the run is not in it. */
+  readonly position: number | null
   /** Entries that were committed after that. */
   readonly entries: number
 }
@@ -61,8 +61,8 @@ export function planRestore({ file, backup }: RestoreOptions): RestorePlan {
   refuseOwned(file)
   const reached = new Map(report.heads.map(({ run, position }) => [run, position]))
   const lost = [...committed(file)].flatMap(([run, position]) => {
-    const kept = reached.get(run) ?? 0
-    return position > kept ? [{ run, position: kept, entries: position - kept }] : []
+    const kept = reached.get(run) ?? null
+    return position > (kept ?? 0) ? [{ run, position: kept, entries: position - (kept ?? 0) }] : []
   })
   return { backup: report, lost: lost.sort((a, b) => (a.run < b.run ? -1 : 1)) }
 }

@@ -1,10 +1,12 @@
 /** The rows of a handle: one object a table, each with its statements prepared, for whoever writes, reads, checks or forgets. */
 import type { Database } from 'better-sqlite3'
+import type { UserError } from '../../../errors.ts'
 import type { Envelope } from '../../cell.ts'
 import type { AskRow, TimerRow } from '../../store.ts'
 import { type Blobs, blobs as blobRows } from './blob.ts'
 import { type CellRows, cellRows } from './cell-rows.ts'
 import { type EffectRows, effectRows } from './effect-rows.ts'
+import { damagedRow } from './errors.ts'
 import { type Heads, heads as headRows } from './head.ts'
 import { type JournalRows, journalRows } from './journal-rows.ts'
 import { type MachineRows, machineRows } from './machine-rows.ts'
@@ -16,6 +18,8 @@ import { type ThreadRows, threadRows } from './thread-rows.ts'
 import type { Transactions } from './transaction.ts'
 
 export interface Rows {
+  /** What is thrown for a row that is missing, or is not what was written. */
+  damaged(key: number, table: string, id: string | number): UserError
   readonly blobs: Blobs
   readonly heads: Heads
   readonly runs: RunRows
@@ -37,6 +41,7 @@ export function rowsOf(db: Database, tx: Pick<Transactions, 'afterCommit'>): Row
   const journal = journalRows(db, blobs)
   const cells = cellRows(db, blobs)
   return {
+    damaged: (key, table, id) => damagedRow(db, key, table, id),
     blobs,
     heads,
     runs: runRows(db, heads, blobs),

@@ -104,7 +104,7 @@ CREATE TABLE cell (
 ) STRICT;
 CREATE UNIQUE INDEX cell_open ON cell (run, address) WHERE died IS NULL;
 CREATE INDEX cell_parent ON cell (run, parent, address) WHERE died IS NULL;
-CREATE INDEX cell_system ON cell (run) WHERE died IS NULL AND system = 1;
+CREATE INDEX cell_system ON cell (run, address) WHERE died IS NULL AND system = 1;
 CREATE INDEX cell_past ON cell (run, address, died) WHERE died > born;
 CREATE TABLE effect (
   id INTEGER PRIMARY KEY, n INTEGER NOT NULL, open INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER, same INTEGER, sum INTEGER NOT NULL,

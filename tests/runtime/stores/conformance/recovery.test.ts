@@ -1,4 +1,5 @@
 /** STO-34, STO-35 and STO-37: from stored snapshots back to a live tree, where a snapshot is damaged and where the code has changed. */
+import Database from 'better-sqlite3'
 import { expect } from 'vitest'
 import { assign, setup } from 'xstate'
 import { createTroupe } from '../../../../src/actors/troupe.ts'
@@ -46,6 +47,17 @@ function damagedAfter(inner: Store, sound: number): Store {
   }
 }
 
+/** Another number in the text of one snapshot, put there behind the store's back. */
+function damagedOnDisk({ path, open }: Place, position: number): Store {
+  const db = new Database(path)
+  const changed = db.prepare(
+    `UPDATE journal SET snap = replace(snap, '"n":210', '"n":211') WHERE id % 4294967296 = ? AND snap LIKE '%"n":210%'`,
+  )
+  expect(changed.run(position).changes).toBe(1)
+  db.close()
+  return open()
+}
+
 conform(
   'STO-34',
   'it is rebuilt from the one before and the events after, said in the journal, and equal to what was lost',
@@ -55,7 +67,7 @@ conform(
     const intact = before.snapshot(run, ONE, 1)
     const [newest, previous] = before.snapshots(run, ONE, { limit: 2 })
     before.close()
-    const store = damagedAfter(place.open(), previous!.position)
+    const store = place.kind === 'memory' ? damagedAfter(place.open(), previous!.position) : damagedOnDisk(place, newest!.position)
     const troupe = createTroupe({ store, machines: { counter }, reap: async () => [] })
     const session = await troupe.resume(run)
     await session.send(ONE, { type: 'mute' })

@@ -167,39 +167,31 @@ conform(
   {
     sqlite: async (_, context) => {
       const left = new Set<string>()
-      for (const version of [1, 2]) {
+      for (const [version, call, number] of [
+        [1, 'pwrite64', 80],
+        [1, 'fsync,fdatasync', 11],
+        [2, 'pwrite64', 2],
+        [2, 'pwrite64', 300],
+        [2, 'fsync,fdatasync', 6],
+        [2, 'fsync,fdatasync', 11],
+      ] as const) {
         const before = released(join(GOLDEN, `v${version}.db`))
         expect(before.length).toBeGreaterThan(10)
-        for (const [call, number] of [
-          ['pwrite64', 2],
-          ['pwrite64', 80],
-          ['pwrite64', 300],
-          ['fsync,fdatasync', 6],
-          ['fsync,fdatasync', 11],
-          ['fsync,fdatasync', 12],
-        ] as const) {
-          const path = join(folder(), 'troupe.db')
-          copyFileSync(join(GOLDEN, `v${version}.db`), path)
-          const wrap = strace(context, '-o', '/dev/null', '-e', `inject=${call}:signal=KILL:when=${number}`)
-          const child = startOwner({ command: 'own', path, run: RUN, wrap })
-          const said = await child.line().catch(() => null)
-          if (said !== null) process.kill(Number(said['ready']), 'SIGKILL')
-          await child.gone()
-          const found = versionOf(path)
-          left.add(found === version ? 'old' : 'new')
-          if (found !== version) expect(existsSync(`${path}.v${version}.bak`)).toBe(true)
-          else if (said === null) left.add('killed')
-          const store = sqliteStore({ path })
-          expect([version, call, number, entriesOf(store), store.check({ deep: true }).findings]).toEqual([
-            version,
-            call,
-            number,
-            before,
-            [],
-          ])
-          store.close()
-          expect([versionOf(path), released(`${path}.v${version}.bak`)]).toEqual([MIGRATIONS.length, before])
-        }
+        const path = join(folder(), 'troupe.db')
+        copyFileSync(join(GOLDEN, `v${version}.db`), path)
+        const wrap = strace(context, '-o', '/dev/null', '-e', `inject=${call}:signal=KILL:when=${number}`)
+        const child = startOwner({ command: 'own', path, run: RUN, wrap })
+        const said = await child.line().catch(() => null)
+        if (said !== null) process.kill(Number(said['ready']), 'SIGKILL')
+        await child.gone()
+        const found = versionOf(path)
+        left.add(found === version ? 'old' : 'new')
+        if (found !== version) expect(existsSync(`${path}.v${version}.bak`)).toBe(true)
+        else if (said === null) left.add('killed')
+        const store = sqliteStore({ path })
+        expect([version, call, number, entriesOf(store), store.check({ deep: true }).findings]).toEqual([version, call, number, before, []])
+        store.close()
+        expect([versionOf(path), released(`${path}.v${version}.bak`)]).toEqual([MIGRATIONS.length, before])
       }
       expect([...left].sort()).toEqual(['killed', 'new', 'old'])
     },

@@ -9,7 +9,7 @@ import { assertJson, type Json } from '../json.ts'
 import type { CellStarted, ChildLink, EffectOwed, StepInput } from './cell.ts'
 import type { Create, RawActor, Scope } from './host.ts'
 import type { LogicKind, PlainLogic } from './logic/kinds.ts'
-import { isRef, type Ref } from './ref.ts'
+import { isRef, Ref } from './ref.ts'
 import { refOf, withRefs } from './snapshot.ts'
 
 /** What stands behind a child's logic object: a cell by the name of its machine or reducer, a declared effect, or logic that is hosted as one. */
@@ -36,6 +36,9 @@ export interface Births {
   ofRef(ref: Ref): ChildLink | undefined
 }
 
+/** Incarnation of a child that was stopped in the step of its birth: no life has it. */
+const NOBODY = -1
+
 const NONE: Births = {
   links: [],
   refs: new Map(),
@@ -57,7 +60,11 @@ export function births(code: StepCode, input: StepInput, scope: Scope): Births {
   const refs = new Map<unknown, Ref>()
   const links = new Map<unknown, ChildLink>()
   for (const create of creates) {
-    if (dropped.has(create.raw)) continue
+    if (dropped.has(create.raw)) {
+      // It never was, but a context may hold it: the reference is to nobody, as one to a child that has ended.
+      refs.set(create.raw, new Ref(`${input.address}/${encodeURIComponent(create.raw.id)}`, NOBODY, create.raw.id))
+      continue
+    }
     const link = linkOf(code, input, scope, create, links)
     links.set(create.raw, link)
     refs.set(create.raw, refOf(link))

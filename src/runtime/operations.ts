@@ -84,9 +84,9 @@ function send(
   out: { sends: Send[]; timersSet: TimerSet[]; journal: { type: string; data: Json }[] },
 ): void {
   const params = action.params as { to: unknown; event: unknown; delay?: unknown }
+  if (born.dropped.has(params.to)) return // Its child was born and stopped in this very step.
   const to = isRef(params.to) ? params.to : born.refs.get(params.to)
   if (to === undefined) {
-    if (born.dropped.has(params.to)) return // Its child was born and stopped in this very step.
     const { type } = checkedShape(input, payload(params.event, 'event', born), 'event')
     throw new Defect('E_SEND_TO_NOBODY', `${input.address} sent ${type} to nobody`, { hint: 'check the id that sendTo names' })
   }

@@ -51,7 +51,7 @@ function takeByMachine(code: StepCode, machine: AnyStateMachine, input: StepInpu
   if (born.refs.size > 0) after.context = withRefs(after.context, born.refs)
   const { ids, ...stops } = stopped(input, scope.operations, born)
   const children = childrenAfter(input, after, born, { ids })
-  return {
+  const result: StepResult = {
     ...collect(code, input, scope, born),
     snapshot: after === before ? 'unchanged' : encode(after, before),
     children,
@@ -66,6 +66,22 @@ function takeByMachine(code: StepCode, machine: AnyStateMachine, input: StepInpu
     }),
     systemIdsFreed: scope.systemIdsFreed,
     nextId: scope.nextId,
+  }
+  return before === null ? childrenFirst(result) : result
+}
+
+/** An actor that starts has XState start its children before anything else that its first step does. */
+function childrenFirst(result: StepResult): StepResult {
+  const count = result.cellsStarted.length
+  if (count === 0) return result
+  const later = <T extends { readonly op: number }>(operations: readonly T[]): readonly T[] =>
+    operations.map((operation) => ({ ...operation, op: operation.op + count }))
+  return {
+    ...result,
+    cellsStarted: result.cellsStarted.map((start, op) => ({ ...start, op })),
+    sends: later(result.sends),
+    cellsStopped: later(result.cellsStopped),
+    actions: later(result.actions),
   }
 }
 
@@ -177,7 +193,7 @@ function stopped(
       (child) => child.id === ref.id && child.incarnation === ref.incarnation && child.address === ref.address,
     )
     if (link === undefined) {
-      if (born.ofRef(ref) !== undefined) continue
+      if (born.ofRef(ref) !== undefined || ref.address === `${input.address}/${encodeURIComponent(ref.id)}`) continue // It is stopped already.
       throw new Defect('E_NOT_A_CHILD', `${input.address} stopped ${ref.address}, which is not its child`, {
         hint: 'stopChild takes an own child',
       })

@@ -29,7 +29,7 @@ export interface StoreFacts extends CheckReport {
 const FINDINGS_SHOWN = 20
 
 /** The chains are whole: null where nobody could look. */
-export const isIntact = ({ findings, readable }: StoreFacts): boolean | null =>
+const isIntact = ({ findings, readable }: StoreFacts): boolean | null =>
   findings.some(({ code }) => !isWarning(code)) ? false : readable ? true : null
 
 /** The line of `db status`. */
@@ -99,7 +99,7 @@ export function lostLine({
   entries,
 }: {
   readonly run: string
-  readonly position: number
+  readonly position: number | null
   readonly entries: number
 }): string {
   const lost = entries === 1 ? '1 entry is lost' : `${count(entries)} entries are lost`

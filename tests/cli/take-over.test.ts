@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { reap } from '../../src/actors/reaper.ts'
+import { heads } from '../../src/runtime/stores/sqlite/head.ts'
 import { given, type Place, place, signalAt, start, troupe } from './process.ts'
 
 const RUN_MS = 60_000
@@ -59,7 +60,10 @@ const json = async (at: Place, args: readonly string[]): Promise<unknown> => JSO
 
 /** As if the last commit had been so long ago. */
 function age({ home }: Place, seconds: number): void {
-  new Database(join(home, 'troupe.db')).exec(`UPDATE head SET wall_ms = wall_ms - ${seconds * 1_000}`).close()
+  const db = new Database(join(home, 'troupe.db'))
+  const head = heads(db).read(1)
+  heads(db).write(1, { ...head, wallMs: head.wallMs - seconds * 1_000 })
+  db.close()
 }
 
 test('a run whose process is stopped is refused, then offered, then taken over and finished; the first one ends without doing more', {

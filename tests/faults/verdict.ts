@@ -39,6 +39,10 @@ export function wordOf(outcome: Outcome): string {
   return isDeepStrictEqual(outcome.output, EXPECTED) ? 'whole' : 'SILENT another result'
 }
 
+/** Is the second look at a store like the first? Damage that stopped a run in its last step is found in the run that has ended. */
+export const isSame = (first: string, again: string): boolean =>
+  again === first || (first.startsWith('refused') && again.startsWith('found'))
+
 const HANGS_MS = 20_000
 
 /** Goes on with what a fault left, in this healthy process, and says what became of it. */

@@ -25,7 +25,7 @@ export interface ShownSnapshot {
 }
 
 /** Where the words of the logic go. None of these may throw. */
-export interface LogicOutside {
+interface LogicOutside {
   send(to: ActorRef, event: unknown): void
   emit(event: unknown): void
   /** Only of logic whose parent listens. */

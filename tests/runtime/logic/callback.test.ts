@@ -197,9 +197,9 @@ test('it goes on where its actor is restarted from the checkpoint, and is starte
   const life = openLife(temporaryFolder(), { machines: { m: keeper(other.callback) as never }, clock: clock2 })
   const again = await life.troupe.start(only('m', { from: 'initial' }))
   await clock2.settled()
-  await again.send('/top/one', { type: 'boom' })
-  await clock2.settled()
+  const crash = again.send('/top/one', { type: 'boom' })
   other.calls[0]!.sendBack({ type: 'news', of: 'of another life' })
+  await crash
   await clock2.settled()
   expect({ heard: heard(again), log: other.log }).toEqual({ heard: [], log: ['start 1 first', 'clean up 1', 'start 2 first'] })
   await again.stop()

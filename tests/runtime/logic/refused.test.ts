@@ -188,3 +188,12 @@ test.each<[string, object, string]>([
   expect(error).toMatchObject({ code: 'E_DEFECT', message: expect.stringContaining('boom'), path: '/top/one', machine: 'm', event: 'go' })
   expect(error.part).toBe(part)
 })
+
+test('an actor at the deepest level that is allowed has no children', () => {
+  const host = registryOf(
+    base.createMachine({ id: 'm', context: { n: 0 }, on: { go: { actions: spawnChild('promise', { id: 'x' }) } } } as never),
+  )
+  const first = host.step(inputOf({ type: START }))
+  const deepest = { ...inputOf({ type: 'go' }, first), allowance: { children: 500, depth: 0 } }
+  expect(host.step(deepest).exit).toEqual({ kind: 'error', error: expect.objectContaining({ code: 'E_LIMIT_SPAWN', path: '/top/one' }) })
+})

@@ -68,7 +68,9 @@ test('the mark follows each commit, and owning', () => {
   const [fourth] = entries(1, 3, third!.hash)
   owned.commit(commit({ expectedPosition: 3, journal: [fourth!] }))
   expect(marks.read(RUN)).toEqual({ position: 4, hash: fourth!.hash, epoch: 1 })
-  expect(thrown(() => owned.commit(commit({ expectedPosition: 3, journal: [fourth!] }))).code).toBe('E_LEASE_LOST')
+  // What was refused was not committed: a mark that told of it would lead.
+  const late = entries(5, 3, third!.hash)
+  expect(thrown(() => owned.commit(commit({ expectedPosition: 3, journal: late }))).code).toBe('E_LEASE_LOST')
   expect(marks.read(RUN)).toEqual({ position: 4, hash: fourth!.hash, epoch: 1 })
 })
 

@@ -1,9 +1,11 @@
 /** Whoever owns a run has verified what it rests on: one damaged bit, one row that is missing or stale, and nothing runs and nothing is changed. */
+import { spawn } from 'node:child_process'
 import { hash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { EncodedSnapshot } from '../../../src/runtime/cell.ts'
 import type { JournalEntry } from '../../../src/runtime/journal.ts'
 import type { Commit, Store } from '../../../src/runtime/store.ts'
@@ -221,14 +223,50 @@ test('what came since the last seal is verified when a run is owned, what is bef
   expectRefusal(path, /^journal 2300 is not what was written$/)
 })
 
-test('an entry that is whole in itself and another one than was committed does not fit the chain', () => {
-  const path = grown(1_500)
+/** Another payload in an entry that has the sum of it. */
+function forge(path: string, position: number): void {
   const db = new Database(path)
-  const row = db.prepare('SELECT * FROM journal WHERE id = ?').get(KEY + 1_200) as JournalColumns
+  const row = db.prepare('SELECT * FROM journal WHERE id = ?').get(KEY + position) as JournalColumns
   const forged = { ...row, data: '{"n":"forged"}' }
   db.prepare('UPDATE journal SET data = ?, sum = ? WHERE id = ?').run(forged.data, journalSum(forged), row.id)
   db.close()
-  expectRefusal(path, /^entry 1200 does not fit the hash chain$/)
+}
+
+test('an entry that is whole in itself and another one than was committed does not fit the chain', () => {
+  const path = grown(2_500)
+  forge(path, 1_200)
+  const store = openStore(path)
+  store.own(RUN, OWNER).release()
+  expect(store.check({ deep: true }).findings).toEqual([
+    { run: RUN, code: 'E_STORE_DAMAGED', what: 'entry 1200 does not fit the hash chain', position: 1_200 },
+  ])
+  store.close()
+  forge(path, 2_200)
+  expectRefusal(path, /^entry 2200 does not fit the hash chain$/)
+})
+
+/** Holds the write lock of the store, says so, and lets go of it later: with a timer gone, and a head that is whole and of another commit. */
+const INTRUDER = `
+  import Database from 'better-sqlite3'
+  import { heads } from '${new URL('../../../src/runtime/stores/sqlite/head.ts', import.meta.url)}'
+  const db = new Database(process.argv[1])
+  db.exec('BEGIN IMMEDIATE')
+  db.exec('DELETE FROM timer')
+  heads(db).write(1, { ...heads(db).read(1), digest: 7 })
+  process.stdout.write('holding')
+  setTimeout(() => db.exec('COMMIT'), 400)`
+
+test('what was committed by others while the write lock was waited for is verified too, and the lock file let go of', async () => {
+  const path = everything()
+  const store = openStore(path)
+  const child = spawn(process.execPath, ['--input-type=module', '-e', INTRUDER, path], {
+    cwd: import.meta.dirname,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const { code } = refused(() => store.own(RUN, OWNER))
+  expect([code, isHeld(lockPath(join(dirname(path), 'locks'), RUN, 0))]).toEqual(['E_STORE_DAMAGED', false])
 })
 
 test('who opens a run again and again verifies it each time', () => {

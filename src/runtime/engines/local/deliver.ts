@@ -23,6 +23,10 @@ export function deliver(tree: Tree, envelope: Envelope): boolean {
   const moving = envelope.kind === 'start' ? (envelope.event['cell'] as unknown as CellRow | undefined) : undefined
   if (moving !== undefined && !moveIn(tree, envelope, moving)) return drop(tree, envelope, 'its parent has no use for it any more')
   const cell = tree.cells.get(envelope.to)
+  if (envelope.incarnation !== null && (cell === undefined || !isBound(cell.row, envelope.incarnation)) && isExpected(tree, envelope)) {
+    tree.mail.park(envelope) // Sent by an entry action to a child that the same state invokes: it moves in a moment later.
+    return false
+  }
   if (cell === undefined) return tell(tree, envelope) ? false : drop(tree, envelope, 'nobody lives there')
   if (envelope.incarnation !== null && !isBound(cell.row, envelope.incarnation)) return drop(tree, envelope, 'it was for another life')
   if (envelope.kind === 'kill' || envelope.kind === 'stop') return stop(tree, cell, envelope)
@@ -83,6 +87,11 @@ const living = (links: readonly ChildLink[]): number => links.reduce((count, lin
 /** Is the child that an event tells of still the parent's child? A late `done` of an earlier one must not be taken for the new one's. */
 function reports(cell: Cell, child: { readonly id: string; readonly incarnation: number }): boolean {
   return cell.row.children.some((link) => link.id === child.id && link.incarnation === child.incarnation)
+}
+
+/** Is the life that an envelope is for still to move in? */
+function isExpected(tree: Tree, { to, incarnation, kind }: Envelope): boolean {
+  return kind === 'mail' && tree.mail.waiting(to).some((other) => other.kind === 'start' && other.incarnation === incarnation)
 }
 
 function stop(tree: Tree, cell: Cell, envelope: Envelope): boolean {

@@ -128,7 +128,8 @@ export function bury(tree: Tree, cell: Cell, cause: number): void {
 function mailOf(tree: Tree, cell: Cell): (envelope: Envelope) => boolean {
   const { address, incarnation } = cell.row
   const next = tree.mail.waiting(address).findLast(({ kind, incarnation: life }) => kind === 'start' && life !== null && life > incarnation)
-  return (envelope) => next === undefined || envelope.order < next.order
+  const isNext = (envelope: Envelope): boolean => envelope.incarnation !== null && envelope.incarnation > incarnation
+  return (envelope) => next === undefined || (envelope.order < next.order && !isNext(envelope))
 }
 
 /** XState's stop of a child, or a supervisor's last word. Brutal: no event, no exit actions. */

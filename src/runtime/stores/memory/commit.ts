@@ -133,10 +133,14 @@ export function keepChunk({ chunks }: Pick<MemoryRun, 'chunks'>, chunk: Chunk): 
   return kept
 }
 
+/** What ids of effects look like: other stores keep the number alone. */
+const EFFECT_ID = /^e[1-9]\d{0,9}$/
+
 /** An input may be large and never changes in practice: versions share its text where it is the same. */
 function stageEffect(run: MemoryRun, effect: EffectRow, changed: number): Write {
   const { input, output, ...rest } = effect
   const { id } = effect
+  if (!EFFECT_ID.test(id)) throw invalid(`${JSON.stringify(id)} is no id of an effect: e1, e2, ...`)
   const given = toText(input, `input of ${id}`)
   const row = {
     isOpen: OPEN.includes(effect.status),

@@ -120,7 +120,7 @@ export function closeUnfolded(db: Database.Database, file: string): void {
 }
 
 /** Makes the content of a closed file durable. */
-export function syncFile(path: string): void {
+function syncFile(path: string): void {
   const fd = openSync(path, 'r+')
   try {
     fsyncSync(fd)

@@ -89,10 +89,12 @@ export function cellRows(db: Database, blobs: Blobs): CellRows {
     'SELECT machine, version, count(*) AS cells FROM cell INDEXED BY cell_open WHERE run = ? AND died IS NULL GROUP BY machine, version',
   )
 
-  function whole(columns: CellColumns): CellRow {
+  function checked(columns: CellColumns): CellColumns {
     if (!isWholeCell(columns)) throw damagedRow(db, columns.run, 'cell', `${columns.address} of position ${columns.born}`)
-    return decode(columns, blobs.get(columns.data, columns.run))
+    return columns
   }
+  const decoded = (columns: CellColumns): CellRow => decode(columns, blobs.get(columns.data, columns.run))
+  const whole = (columns: CellColumns): CellRow => decoded(checked(columns))
   function end(key: number, address: string, died: number, tally: Tally): void {
     const dead = die.get(died, deathOf(died), key, address)
     if (dead !== undefined) tally.died(beforeDeath(dead.sum, died))
@@ -100,7 +102,8 @@ export function cellRows(db: Database, blobs: Blobs): CellRows {
   function aliveAt(key: number, at: number, last: number): CellColumns[] {
     const found: CellColumns[] = []
     for (const columns of range.iterate(rowKey(key, 0), lastKey(key))) {
-      if (columns.born > last) break // Versions stand in the order of their commits: what comes now came later.
+      // Versions stand in the order of their commits: what comes now came later. Checked first, for a birth or death that is wrong would be believed.
+      if (checked(columns).born > last) break
       if (columns.born <= at && (columns.died === null || columns.died > at)) found.push(columns)
     }
     return found.sort((a, b) => Buffer.compare(Buffer.from(a.address), Buffer.from(b.address)))
@@ -136,12 +139,12 @@ export function cellRows(db: Database, blobs: Blobs): CellRows {
       return columns === undefined || columns.born > at ? null : whole(columns)
     },
     allNow: (key) => allNow.all(key).map(whole),
-    allAt: (key, at, last) => aliveAt(key, at, last).map(whole),
+    allAt: (key, at, last) => aliveAt(key, at, last).map(decoded),
     systemNow: (key) => system.all(key).map(whole),
     systemAt: (key, at, last) =>
       aliveAt(key, at, last)
         .filter((columns) => columns.system === 1)
-        .map(whole),
+        .map(decoded),
     children: (key, address) => children.all(key, address),
     machines: (key) => new Map(machines.all(key).map(({ machine, version, cells }) => [`${machine}\0${version}`, cells])),
   }

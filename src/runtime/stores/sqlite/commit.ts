@@ -42,7 +42,7 @@ export function commitWriter(rows: Rows): CommitWriter {
     writeOpen(rows, key, body, tally)
     rows.threads.append(key, body.threadAppends, tally)
     for (const request of body.requestsDone) rows.requests.end(key, request, last)
-    if (body.machines !== undefined) rows.machines.write(key, body.machines, last)
+    if (body.machines !== undefined) rows.machines.write(key, body.machines, last, tally)
     if (body.run_ !== null) rows.runs.change(key, body.run_)
     rows.heads.write(key, { ...head, ...seal(head, body), ...body.clock, ...body.counters, ...end(head, body), digest: tally.digest })
     return true

@@ -4,6 +4,7 @@ import { type CellColumns, isWholeCell } from './cell-rows.ts'
 import { type EffectColumns, isWholeEffect } from './effect-rows.ts'
 import { damagedRow } from './errors.ts'
 import { itemKey, lastItemKey, lastKey, numberOf, placeOf, rowKey } from './keys.ts'
+import { type MachineColumns, machineSum } from './machine-rows.ts'
 import { isWholeOpen, type OpenColumns } from './open-rows.ts'
 import { snapshotPin, Tally, threadPin } from './sums.ts'
 import { type ItemColumns, type ThreadColumns, threadSum } from './thread-rows.ts'
@@ -19,6 +20,7 @@ export function digestOf(db: Database, key: number): number {
   addEffects(db, key, tally)
   addCells(db, key, tally)
   addThreads(db, key, tally)
+  addMachines(db, key, tally)
   return tally.digest
 }
 
@@ -83,5 +85,12 @@ function addThreads(db: Database, key: number, tally: Tally): void {
     if (threadSum(columns) !== sum) throw damagedRow(db, key, 'thread', name)
     const item = last.get(itemKey(k, -1), lastItemKey(k))
     if (item !== undefined) tally.born(threadPin(name, placeOf(item.id) + 1, item.sum))
+  }
+}
+
+function addMachines(db: Database, key: number, tally: Tally): void {
+  for (const columns of db.prepare<[number], MachineColumns>('SELECT * FROM machine WHERE run = ?').iterate(key)) {
+    if (machineSum(columns) !== columns.sum) throw damagedRow(db, key, 'machine', `${columns.name} ${columns.version}`)
+    tally.born(columns.sum)
   }
 }

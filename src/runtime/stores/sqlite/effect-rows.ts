@@ -97,7 +97,7 @@ export function effectRows(db: Database, blobs: Blobs): EffectRows {
     allAt(key, at, end) {
       const found: EffectColumns[] = []
       for (const columns of range.iterate(rowKey(key, 0), lastKey(key))) {
-        if (columns.born > end) break // As for cells: what comes now came later.
+        if (whole(columns).born > end) break // As for cells: what comes now came later.
         if (columns.born <= at && (columns.died === null || columns.died > at)) found.push(columns)
       }
       return inOrder(found)

@@ -4,7 +4,7 @@ import type { MachineRow } from '../../store.ts'
 import type { Blobs, Stored } from './blob.ts'
 import { damagedRow } from './errors.ts'
 import { fromText, toText } from './json-text.ts'
-import { sumOf } from './sums.ts'
+import { sumOf, type Tally } from './sums.ts'
 
 export interface MachineColumns {
   readonly run: number
@@ -17,20 +17,24 @@ export interface MachineColumns {
 
 export interface MachineRows {
   /** One that is there is replaced. */
-  write(key: number, machines: readonly MachineRow[], born: number): void
+  write(key: number, machines: readonly MachineRow[], born: number, tally: Tally): void
   /** By name and version. */
   read(key: number): readonly MachineRow[]
 }
 
 export function machineRows(db: Database, blobs: Blobs): MachineRows {
+  const before = db.prepare<[number, string, string], number>('SELECT sum FROM machine WHERE run = ? AND name = ? AND version = ?').pluck()
   const insert = db.prepare('INSERT OR REPLACE INTO machine VALUES (?, ?, ?, ?, ?, ?)')
   const list = db.prepare<[number], MachineColumns>('SELECT * FROM machine WHERE run = ? ORDER BY name, version')
   return {
-    write(key, machines, born) {
+    write(key, machines, born, tally) {
       for (const { name, version, definition } of machines) {
         const text = blobs.put(toText(definition, `definition of machine ${name}`))
         const columns = { run: key, name, version, born, definition: text }
-        insert.run(key, name, version, born, machineSum(columns), text)
+        const sum = machineSum(columns)
+        tally.died(before.get(key, name, version) ?? 0)
+        tally.born(sum)
+        insert.run(key, name, version, born, sum, text)
       }
     },
     read: (key) =>

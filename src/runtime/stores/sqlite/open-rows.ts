@@ -46,11 +46,11 @@ export function openRows<T>(db: Database, blobs: Blobs, table: OpenTable): OpenR
   )
   const range = db.prepare<[number, number], OpenColumns>(`SELECT * FROM ${table} WHERE id > ? AND id <= ? ORDER BY id`)
 
-  function decode(columns: OpenColumns): T {
-    const key = runOf(columns.id)
-    if (!isWholeOpen(columns)) throw damagedRow(db, key, table, numberOf(columns.id))
-    return fromText<T>(blobs.get(columns.data, key))
+  function whole(columns: OpenColumns): OpenColumns {
+    if (!isWholeOpen(columns)) throw damagedRow(db, runOf(columns.id), table, numberOf(columns.id))
+    return columns
   }
+  const decode = ({ id, data }: OpenColumns): T => fromText<T>(blobs.get(data, runOf(id)))
   return {
     add(key, number, born, row, tally) {
       const id = rowKey(key, number)
@@ -64,11 +64,11 @@ export function openRows<T>(db: Database, blobs: Blobs, table: OpenTable): OpenR
       const sum = hasOutcome ? die.get(died, deathOf(died, outcome), outcome, id) : die.get(died, deathOf(died), id)
       if (sum !== undefined) tally.died(beforeDeath(sum, died, outcome))
     },
-    now: (key) => now.all(rowKey(key, 0), lastKey(key)).map(decode),
+    now: (key) => now.all(rowKey(key, 0), lastKey(key)).map((columns) => decode(whole(columns))),
     at(key, at, end) {
       const found: OpenColumns[] = []
       for (const columns of range.iterate(rowKey(key, 0), lastKey(key))) {
-        if (columns.born > end) break // Numbers rise from commit to commit: what comes now came later.
+        if (whole(columns).born > end) break // Numbers rise from commit to commit: what comes now came later.
         if (columns.born <= at && (columns.died === null || columns.died > at)) found.push(columns)
       }
       return found.map(decode)

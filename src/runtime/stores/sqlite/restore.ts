@@ -29,7 +29,7 @@ export interface RestoreOptions {
 }
 
 /** What going back costs a run. */
-export interface GoneBack {
+interface GoneBack {
   readonly run: string
   /** Where its journal ends in the backup; null: the run is not in it. */
   readonly position: number | null

@@ -3,7 +3,7 @@
  *
  *   row.sum     CRC-32 of the row's key and content; its death adds the CRC-32 of the death, so a death is written without reading the content
  *   item.sum    of a thread: over the item and the sum before it, so the last one stands for all
- *   digest      sum modulo 2^48 over a run of       row.sum   of open envelopes, timers, asks, open effects, current cells
+ *   digest      sum modulo 2^48 over a run of       row.sum   of open envelopes, timers, asks, open effects, current cells, machines
  *                                                   pin       of each current cell that has a snapshot: address, incarnation, position of the newest
  *                                                   pin       of each thread: name, length, sum of the last item
  *

@@ -84,9 +84,9 @@ export function threadRows(db: Database, blobs: Blobs): ThreadRows {
       let before = placeOf(first) === 0 ? 0 : one.get(first - 1)
       const texts: Stored[] = []
       for (const columns of items.iterate(first, lastItemKey(k))) {
-        if (moment !== undefined && columns.born > moment.end) break
         if (before === undefined || itemSum(columns, before) !== columns.sum)
           throw damagedRow(db, key, 'thread', `${name}, item ${placeOf(columns.id)}`)
+        if (moment !== undefined && columns.born > moment.end) break
         before = columns.sum
         if (moment === undefined || columns.born <= moment.at) texts.push(columns.item)
       }

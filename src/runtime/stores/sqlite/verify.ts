@@ -99,7 +99,7 @@ export function throwFirst(findings: readonly Finding[], file: string): void {
 }
 
 /** The command that goes back to the newest backup that is known. */
-export function restoreFix(file: string): string {
+function restoreFix(file: string): string {
   const newest = newestBackup(file)
   return newest === null
     ? 'troupe db restore FILE, with a backup of yours; what is wrong: troupe db check --deep'

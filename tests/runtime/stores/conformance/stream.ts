@@ -4,7 +4,7 @@ import type { Json } from '../../../../src/json.ts'
 import type { EncodedSnapshot } from '../../../../src/runtime/cell.ts'
 import type { UnsealedEntry } from '../../../../src/runtime/journal.ts'
 import type { Commit, Owned, Store } from '../../../../src/runtime/store.ts'
-import { commit, entries, OWNER, RUN, runRow } from '../samples.ts'
+import { cell, commit, entries, OWNER, RUN, runRow } from '../samples.ts'
 import type { Place } from './conform.ts'
 
 export interface Stream {
@@ -62,11 +62,11 @@ export const taken = (context: Json, address = ACTOR, incarnation = 1) => {
   return (at: number): Partial<Commit> => ({ snapshots: [{ address, incarnation, snapshot: snap(context), born: at }] })
 }
 
-/** "Snapshots at 11..15": each in a commit of its own, a second apart; its context is its position. */
+/** "Snapshots at 11..15": each in a commit of its own, a second apart; its context is its position. The actor lives from the first entry on. */
 export function elevenToFifteen(place: Place): { store: Store; p: Stream } {
   const store = place.open()
   const p = stream(store)
-  p.append(10)
+  p.append(10, () => ({ cells: [cell(ACTOR)] }))
   for (let at = 11; at <= 15; at++) p.append(1, taken(at), { at: at * 1_000 })
   return { store, p }
 }

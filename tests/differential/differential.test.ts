@@ -1,0 +1,61 @@
+/**
+ * Any machine takes the same states as under `createActor`, also when its process is killed and the tree rehydrated between any two events.
+ *
+ * fast-check draws machines and what is played to them. After every event and every wait, all actors are compared: who lives, in which state, with which
+ * context and history; who has ended, with which output or error; what was emitted and what was handled, in which order. A failure prints a seed and the
+ * smallest machine that shows it, as a literal for {@link ./build.ts}. What is not compared, and why: {@link ./oracle.ts} and {@link ./build.ts}.
+ */
+import { assert, asyncProperty, nat, pre, record, uniqueArray } from 'fast-check'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { build } from './build.ts'
+import { type Case, type Dying, diesBefore, expectSame } from './case.ts'
+import { machines, plays } from './draw.ts'
+import { Features } from './features.ts'
+import { folderForLives, underTroupe } from './hosted.ts'
+import { underCreateActor } from './oracle.ts'
+
+// XState's development build warns of mail to stopped actors, which random trees send.
+beforeEach(() => void vi.spyOn(console, 'warn').mockReturnValue())
+
+const NIGHTLY = process.env['TROUPE_NIGHTLY'] !== undefined
+const SEED = process.env['TROUPE_SEED']
+
+test.each([
+  { turnStepsMax: 256, often: 'now and then', numRuns: NIGHTLY ? 6_000 : 170, plainly: true },
+  { turnStepsMax: 1, often: 'now and then', numRuns: NIGHTLY ? 2_000 : 60, plainly: true },
+  { turnStepsMax: 256, often: 'before every event', numRuns: NIGHTLY ? 1_500 : 50, plainly: false },
+  { turnStepsMax: 1, often: 'before every event', numRuns: NIGHTLY ? 500 : 20, plainly: false },
+] as const)(
+  'machines take the same states as under createActor, killed $often ($turnStepsMax steps a commit)',
+  { timeout: 3_600_000 },
+  async ({ turnStepsMax, often, numRuns, plainly }) => {
+    const folder = folderForLives()
+    const features = new Features()
+    const seed = SEED === undefined ? {} : { seed: Number(SEED) }
+    await assert(
+      asyncProperty(record({ machine: machines, plays, kills: uniqueArray(nat(6), { minLength: 1, maxLength: 2 }) }), async (drawn) => {
+        const oracle = oracleOf(drawn)
+        features.skipped(typeof oracle === 'string' ? oracle : null)
+        pre(typeof oracle !== 'string')
+        if (typeof oracle === 'string') return
+        const dying: Dying = often === 'now and then' ? drawn.kills : 'always'
+        if (plainly) expectSame(drawn, await hosted(drawn, folder, turnStepsMax, []), oracle)
+        expectSame(drawn, await hosted(drawn, folder, turnStepsMax, dying), oracle)
+        features.seen(drawn.machine, oracle, dying, drawn.plays.length)
+      }),
+      { numRuns, maxSkipsPerRun: 20, ...seed },
+    )
+    process.stderr.write(`differential, ${turnStepsMax} steps a commit, killed ${often}: ${features.text()}\n`)
+    if (numRuns > 100) expect({ missing: features.missing() }).toEqual({ missing: [] })
+  },
+)
+
+function oracleOf({ machine, plays: script }: Case): ReturnType<typeof underCreateActor> {
+  const trace: string[] = []
+  return underCreateActor(build(machine, trace), trace, script)
+}
+
+function hosted({ machine, plays: script }: Case, folder: string, turnStepsMax: number, dying: Dying): ReturnType<typeof underTroupe> {
+  const trace: string[] = []
+  return underTroupe(build(machine, trace), trace, script, { folder, turnStepsMax, diesBefore: diesBefore(dying) })
+}

@@ -92,7 +92,8 @@ export function resultNotes({ result, short }: Report): readonly string[] {
   if (output.files.length > 0) notes.push(`changes       ${changeWords(output)}   look: troupe show ${short}`)
   if (result.repeated > 0)
     notes.push(`after a stop  ${plural(result.repeated, 'effect')} started again: by policy, or a probe showed that it was not applied`)
-  if (result.promises > 0) notes.push(`note: ${plural(result.promises, 'action')} without an idempotency key, done at least once`)
+  if (result.promises > 0)
+    notes.push(`note: named actions and plain promises, ${result.promises} in all, have no idempotency key: done at least once`)
   return notes
 }
 

@@ -57,7 +57,7 @@ test('under the tree stands what was verified and changed; what was only staged 
     'verification  none: no gate has passed on this tree',
     'changes       2 files +212 -8, staged only   look: troupe show 01M7W3MA',
     'after a stop  2 effects started again: by policy, or a probe showed that it was not applied',
-    'note: 1 action without an idempotency key, done at least once',
+    'note: named actions and plain promises, 1 in all, have no idempotency key: done at least once',
   ])
 })
 

@@ -1,6 +1,8 @@
 /** `fromCallback` is volatile: up while its actor wants it and a process runs it, started again by every resume, never in doubt. */
 import { expect, test } from 'vitest'
 import { type AnyActorRef, type AnyEventObject, assign, fromCallback, sendTo, setup } from 'xstate'
+import { z } from 'zod'
+import { effect } from '../../../src/effect.ts'
 import type { CellView, RunSession } from '../../../src/runtime/engine.ts'
 import { factsOf, only, openLife, temporaryFolder, VirtualClock } from '../../harness.ts'
 
@@ -260,4 +262,31 @@ test('one that sends faster than its actor can take it ends with an error, after
   })
   expect({ heard: heard(session), lines: lines(session) }).toEqual({ heard: ['E_MAILBOX_FULL'], lines: [] })
   await session.stop()
+})
+
+test('a run that waits for a person is not suspended while a callback may speak, and is when it has ended', async () => {
+  const pay = effect({ kind: 'bill.pay', input: z.any(), output: z.any(), repeat: 'ask' })
+  const calls: Call[] = []
+  const line = fromCallback((call) => {
+    calls.push(call as unknown as Call)
+  })
+  const machine = setup({ actors: { pay, line } }).createMachine({
+    invoke: [{ src: 'pay' }, { src: 'line', onError: {} }],
+  })
+  const folder = temporaryFolder()
+  const clock = new VirtualClock()
+  const options = { machines: { m: machine as never }, clock, effects: { 'bill.pay': { perform: () => new Promise(() => {}) } } }
+  const first = openLife(folder, options)
+  const before = await first.troupe.start(only('m'), { id: 'r' })
+  await clock.settled()
+  await first.kill(before)
+  const { troupe, store } = openLife(folder, options)
+  const session = await troupe.resume('r')
+  await clock.settled()
+  expect({ status: store.run('r')?.status, lines: lines(session).map(({ kind, status }) => `${kind} ${status}`) }).toEqual({
+    status: 'running',
+    lines: ['bill.pay in_doubt', 'callback started'],
+  })
+  calls[1]!.sendBack('no event')
+  expect(await session.done()).toMatchObject({ status: 'suspended', reason: { code: 'E_EFFECT_IN_DOUBT', effects: ['e1'] } })
 })

@@ -13,7 +13,7 @@ import type { Head } from './head.ts'
 import type { Rows } from './rows.ts'
 import { Tally } from './sums.ts'
 
-export type CommitBody = Omit<Commit, 'run' | 'epoch' | 'expectedPosition'>
+type CommitBody = Omit<Commit, 'run' | 'epoch' | 'expectedPosition'>
 /** Where a commit goes, and what must hold for it. */
 interface Fence {
   readonly key: number

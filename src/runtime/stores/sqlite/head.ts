@@ -28,7 +28,7 @@ export interface Head {
   readonly digest: number
 }
 
-export interface HeadColumns {
+interface HeadColumns {
   readonly run: number
   readonly epoch: number
   readonly seat: number
@@ -91,7 +91,7 @@ export function heads(db: Database): Heads {
 }
 
 /** The row as read from its columns; null where it is not what was written. */
-export function decodeHead(columns: HeadColumns): Head | null {
+function decodeHead(columns: HeadColumns): Head | null {
   const { run, run_ms: runMs, wall_ms: wallMs, anchor_hash, seal_hash, sum, hash, ...rest } = columns
   const [anchorHash, sealHash] = [anchor_hash.toString('hex'), seal_hash.toString('hex')]
   const head = { ...rest, hash: hash.toString('hex'), runMs, wallMs, anchorHash, sealHash }

@@ -6,7 +6,7 @@
  */
 import { Defect } from '../../../errors.ts'
 
-export const RUN_SPAN = 2 ** 32
+const RUN_SPAN = 2 ** 32
 const THREAD_SPAN = 2 ** 24
 /** Runs that one file may ever have had. */
 export const RUNS_MAX = 2 ** 20 - 1

@@ -22,7 +22,7 @@ interface Pin {
 }
 
 /** The pins of one commit. */
-export interface TouchedPins extends Lives {
+interface TouchedPins extends Lives {
   /** A snapshot of this life was written. */
   taken(address: string, incarnation: number, position: number): void
   /** All rows are written: the digest gets what has changed. `last` is the commit's last position. */

@@ -7,7 +7,8 @@
  *     ->  marks that lead the restored file, renamed
  *
  * A crash before the part takes its place leaves a file whose log is gone: its marks lead, so nothing runs on it. A crash after it leaves marks
- * that lead: the same. Restoring again mends both. There is always a file under the name, so that nobody makes an empty one there.
+ * that lead: the same. Restoring again mends both. A process that has the old file open without owning a run goes on reading the old one until it
+ * opens it again; it can write nothing to the new one. There is always a file under the name, so that nobody makes an empty one there.
  */
 import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -118,7 +118,7 @@ function sweep(db: Database, rows: Rows): void {
 }
 
 /** Hashes, hex, of all texts that are named by a row, or by a text that is. */
-export function namedBlobs(db: Database, rows: Pick<Rows, 'blobs'>): ReadonlySet<string> {
+function namedBlobs(db: Database, rows: Pick<Rows, 'blobs'>): ReadonlySet<string> {
   const named = new Set<string>()
   for (const [table, columns] of Object.entries(NAMING)) {
     for (const column of columns) {

@@ -106,8 +106,11 @@ export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full'
       retire(run, known, (key) => forget.prune(key, before))
     },
     remove(run) {
-      retire(run, rows.key, forget.remove)
-      marks?.remove(run)
+      retire(run, rows.key, (key) => {
+        // Before the run is gone: a mark without its run would tell of a loss, a run without its mark only lacks a witness until it is owned again.
+        marks?.remove(run)
+        forget.remove(key)
+      })
     },
     backup: (target) => {
       tx.check()

@@ -34,7 +34,7 @@ export interface Host {
 }
 
 /** An actor as an older version of its machine has left it. */
-export interface StoredActor {
+interface StoredActor {
   readonly address: Address
   readonly snapshot: EncodedSnapshot
   readonly children: readonly ChildLink[]

@@ -58,7 +58,7 @@ export interface RegistryOptions {
 }
 
 /** What takes stored actors over from older versions of their machines, by the name of the machine; those that only others invoke are `parent/src`. */
-export type Migrations = Readonly<Record<string, MigrationSpec | undefined>>
+type Migrations = Readonly<Record<string, MigrationSpec | undefined>>
 
 /** @throws {UserError} `E_MACHINE_INVALID` (exit 3) naming the machine, the state and the rule. */
 export function createRegistry(options: RegistryOptions): Host {

@@ -56,7 +56,8 @@ test.for(CASES)(
     expect(wordOf((await worker.live({ folder: measured }))!)).toBe('whole')
     const { calls } = disk.counted()
     const [faulty, after] = [new Table(), new Table()]
-    for (const at of chance.sample(calls, SAMPLE)) {
+    // What a full disk says is the same everywhere: at night a sample is enough.
+    for (const at of chance.sample(calls, SAMPLE, error === 'ENOSPC' ? 60 : calls)) {
       const folder = await begun(life)
       const fault: Fault = { call, at, how, error }
       disk.arm(join(folder, 'store'), fault)

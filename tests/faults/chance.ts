@@ -24,10 +24,10 @@ export class Chance {
   bytes(count: number): Buffer {
     return Buffer.from(Array.from({ length: count }, () => this.below(256)))
   }
-  /** From 1 to `last`: all of them at night, else `size`, one of each of so many equal parts. */
-  sample(last: number, size: number): number[] {
-    if (NIGHTLY || last <= size) return Array.from({ length: last }, (_, index) => index + 1)
-    const part = last / size
-    return Array.from({ length: size }, (_, index) => 1 + Math.floor(index * part) + this.below(Math.max(1, Math.floor(part))))
+  /** Of the numbers from 1 to `last`, one of each of `size` equal parts; at night `atNight` of them. Default: all. */
+  sample(last: number, size: number, atNight = last): number[] {
+    const count = Math.min(last, NIGHTLY ? atNight : size)
+    const part = last / count
+    return Array.from({ length: count }, (_, index) => 1 + Math.floor(index * part) + this.below(Math.max(1, Math.floor(part))))
   }
 }

@@ -52,7 +52,10 @@ test('what this turn has begun and ended is known before the store knows it', ()
   cells.remove('/pool/a')
   expect({ a: cells.has('/pool/a'), below: cells.below('/pool'), reads }).toEqual({ a: false, below: ['/pool/b', '/pool/c'], reads: [] })
   cells.add({ row: row('/pool/a', '/pool', 2), snapshot: null })
-  expect({ a: cells.get('/pool/a')?.row.incarnation, below: cells.below('/pool') }).toEqual({ a: 2, below: ['/pool/a', '/pool/b', '/pool/c'] })
+  expect({ a: cells.get('/pool/a')?.row.incarnation, below: cells.below('/pool') }).toEqual({
+    a: 2,
+    below: ['/pool/a', '/pool/b', '/pool/c'],
+  })
 })
 
 test('more cells than may rest in memory are let go once they are committed, those in use last, and come back as they were committed', () => {

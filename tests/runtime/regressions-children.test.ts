@@ -162,7 +162,9 @@ const deepRegistry = setup({ types: { events: {} as { type: 'tick' } }, actors: 
 })
 
 test('system.get finds a child after a restore, and so does everybody else in the tree (xstate#4873)', async () => {
-  const inline = setup({}).createMachine({ on: { start: { actions: spawnChild(counter, { id: 'kid', systemId: 'the-counter' }) } } })
+  const inline = setup({}).createMachine({
+    on: { start: { actions: spawnChild(counter, { id: 'kid', systemId: 'the-counter' } as never) } },
+  })
   const actor = createActor(inline).start()
   actor.send({ type: 'start' })
   expect(() => restored(actor, inline)).toThrow('An inline child actor cannot be persisted.')

@@ -245,7 +245,7 @@ export class Tree {
 /** What a tree reads of the store as it goes. */
 export type TreeSource = Pick<Store, 'cell' | 'cells' | 'children' | 'image' | 'journal' | 'machines' | 'snapshot' | 'snapshots'>
 
-export const rootAddress = (run: Pick<RunRow, 'tree'>): Address => `/${encodeURIComponent(String((run.tree as { id?: Json } | null)?.id))}`
+const rootAddress = (run: Pick<RunRow, 'tree'>): Address => `/${encodeURIComponent(String((run.tree as { id?: Json } | null)?.id))}`
 
 /** Is something that is bound to an incarnation for this life? A restart from the checkpoint goes on with what the life before it began. */
 export const isBound = (row: CellRow, incarnation: number): boolean => row.since <= incarnation && incarnation <= row.incarnation

@@ -30,7 +30,7 @@ export function owned({ run, owner, epoch, clock }: RunRow): UserError {
     fix: 'release() what owns it, or take it over with takeOver: true',
     exit: EXIT_STORE,
     retryable: true,
-    details: { run, pid: owner?.pid ?? null, host: owner?.host ?? null, epoch, lastCommitMs: clock.wallMs },
+    details: { run, pid: owner?.pid ?? null, host: owner?.host ?? null, epoch, lastCommitMs: Math.max(0, Date.now() - clock.wallMs) },
   })
 }
 

@@ -33,7 +33,7 @@ export interface EffectText {
   readonly output: string | null
   readonly rest: string
 }
-export interface MachineText {
+interface MachineText {
   readonly name: string
   readonly version: string
   readonly definition: string

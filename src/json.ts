@@ -4,6 +4,7 @@
  * because a value that comes back different after a crash is worse than one that is refused. `undefined` object members are dropped, as JSON does.
  */
 import { Defect } from './errors.ts'
+import { PAYLOAD_BYTES_MAX } from './limits.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
 export type JsonObject = { readonly [key: string]: Json | undefined }
@@ -19,7 +20,7 @@ const RESERVED: ReadonlySet<string> = new Set([REF_KEY, CHUNK_KEY, CONCAT_KEY])
  * Checks that a value survives a round trip through JSON unchanged.
  * @param where  what is being checked, for the message: `context`, `event`, `input`.
  * @param isRef  what passes without a look: actor stubs, whose `toJSON` gives their stored form, and what was checked before and cannot have changed.
- * @throws {Defect} `E_NOT_JSON` naming the path of the first value that would change.
+ * @throws {Defect} `E_NOT_JSON` naming the path of the first value that would change; `E_PAYLOAD_TOO_LARGE` of the first string that is too long.
  */
 export function assertJson(value: unknown, where: string, isRef: (value: object) => boolean = () => false): asserts value is Json {
   walk(value, where, isRef, new Set())
@@ -28,6 +29,7 @@ export function assertJson(value: unknown, where: string, isRef: (value: object)
 function walk(value: unknown, path: string, isRef: (value: object) => boolean, above: Set<object>): void {
   switch (typeof value) {
     case 'string':
+      if (value.length > PAYLOAD_BYTES_MAX) throw tooLong(path, value.length)
       if (!value.isWellFormed()) throw notJson(path, 'a string with a lone surrogate', 'it is not valid Unicode and cannot be stored')
       return
     case 'boolean':
@@ -69,4 +71,11 @@ function walk(value: unknown, path: string, isRef: (value: object) => boolean, a
 
 function notJson(path: string, found: string, why: string): Defect {
   return new Defect('E_NOT_JSON', `${path} holds ${found}: ${why}`, { hint: 'keep contexts, events, inputs and outputs plain JSON' })
+}
+
+/** One value that is longer than a whole event may be is no state of an actor, but a file. */
+function tooLong(path: string, chars: number): Defect {
+  return new Defect('E_PAYLOAD_TOO_LARGE', `${path} is a string of ${chars} characters, ${PAYLOAD_BYTES_MAX} are allowed`, {
+    hint: 'keep it in a file, and its name here',
+  })
 }

@@ -9,6 +9,7 @@ import { assertJson, type Json } from '../json.ts'
 import type { CellStarted, ChildLink, EffectOwed, StepInput } from './cell.ts'
 import type { Create, RawActor, Scope } from './host.ts'
 import type { LogicKind, PlainLogic } from './logic/kinds.ts'
+import { fitting } from './outgoing.ts'
 import { isRef, Ref } from './ref.ts'
 import { refOf, withRefs } from './snapshot.ts'
 
@@ -135,8 +136,9 @@ function checkAllowance({ address, allowance }: StepInput, born: number): void {
 function inputOf(raw: RawActor, refs: ReadonlyMap<unknown, Ref>): Json | undefined {
   const value = withRefs(raw.options.input, refs)
   if (value === undefined) return undefined
-  assertJson(value, `input of '${raw.id}'`, isRef)
-  return JSON.parse(JSON.stringify(value))
+  const what = `input of '${raw.id}'`
+  assertJson(value, what, isRef)
+  return JSON.parse(fitting(JSON.stringify(value), what))
 }
 
 function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap<unknown, Ref>): EffectOwed[] {

@@ -5,12 +5,11 @@
 import { NO_RETRY } from '../effect.ts'
 import { Defect, errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
-import { PAYLOAD_BYTES_MAX } from '../limits.ts'
 import { type Incarnation, RESERVED_ACTIONS, SUPERVISOR_MACHINE } from '../protocol.ts'
 import { type Births, missingActor, type StepCode } from './births.ts'
 import type { ActionTaken, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import { type Action, isMachine, type Scope } from './host.ts'
-import { checkedAsk, checkedEvent, checkedShape, checkedThread } from './outgoing.ts'
+import { checkedAsk, checkedEvent, checkedShape, checkedThread, fitting } from './outgoing.ts'
 import { idOf, isRef, type Ref } from './ref.ts'
 import { withRefs } from './snapshot.ts'
 
@@ -198,12 +197,7 @@ function isNamed({ machine }: StepCode, { type, exec }: Action): boolean {
 function payload(value: unknown, what: string, born: Births): Json {
   const plain = born.refs.size > 0 ? withRefs(value, born.refs) : value
   assertJson(plain, what, isRef)
-  const text = JSON.stringify(plain)
-  if (text.length > PAYLOAD_BYTES_MAX)
-    throw new Defect('E_PAYLOAD_TOO_LARGE', `${what} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`, {
-      hint: 'pass an address or a file name instead',
-    })
-  return JSON.parse(text)
+  return JSON.parse(fitting(JSON.stringify(plain), what))
 }
 
 /** Logs are for people: what is not plain data is described, not refused. */

@@ -9,6 +9,7 @@
 import { z } from 'zod'
 import { Defect } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
+import { PAYLOAD_BYTES_MAX } from '../limits.ts'
 import { type AskParams, EXIT_KEY, type ExitReason, isRefusedFromOutside, SUPERVISOR_MACHINE, type ThreadAppend } from '../protocol.ts'
 import type { EventData, StepInput } from './cell.ts'
 
@@ -75,6 +76,14 @@ export function checkedExit(input: StepInput, output: Json): ExitReason | undefi
     "give { kind: 'normal' | 'shutdown' | 'error' | 'killed', ... }",
   )
   return reason as unknown as ExitReason
+}
+
+/** The text itself. @throws {Defect} `E_PAYLOAD_TOO_LARGE` saying what is too long. */
+export function fitting(text: string, what: string): string {
+  if (text.length <= PAYLOAD_BYTES_MAX) return text
+  throw new Defect('E_PAYLOAD_TOO_LARGE', `${what} is ${text.length} bytes, ${PAYLOAD_BYTES_MAX} are allowed`, {
+    hint: 'pass an address or a file name instead',
+  })
 }
 
 function checkFields(schema: z.ZodType, value: Json | undefined, code: string, what: string, hint: string): void {

@@ -92,7 +92,7 @@ function again(store: Stored, host: Pick<Host, 'step'>, life: Life, entry: Journ
   if (row === null) throw lost(life, `its row before #${entry.pos} is gone`)
   const result = host.step({
     ...standing(row),
-    systemIds: store.image(run, entry.pos - 1).systemIds,
+    systemIds: lazily(() => store.image(run, entry.pos - 1).systemIds),
     // A start is a start: an address that was free again may have had a life of this number before.
     snapshot: told.kind === 'start' ? null : before,
     envelope: envelopeOf(entry, told),
@@ -143,5 +143,17 @@ function envelopeOf(
 function lost({ address, incarnation }: Life, why: string): Defect {
   return new Defect('E_SNAPSHOT_LOST', `the snapshot of ${address} (life ${incarnation}) is damaged and cannot be rebuilt: ${why}`, {
     hint: 'troupe db restore <backup>',
+  })
+}
+
+/** Looked up only where a step does: most machines never ask for a system id, and an image costs what was open. */
+function lazily<T extends object>(make: () => T): T {
+  let made: T | undefined
+  const target = (): T => (made ??= make())
+  return new Proxy({} as T, {
+    get: (_, key) => Reflect.get(target(), key),
+    has: (_, key) => Reflect.has(target(), key),
+    ownKeys: () => Reflect.ownKeys(target()),
+    getOwnPropertyDescriptor: (_, key) => Reflect.getOwnPropertyDescriptor(target(), key),
   })
 }

@@ -15,7 +15,7 @@ import { culpritOf } from './culprit.ts'
 import { firstMacrostep, isMachine, type LiveSnapshot, macrostep, type Operation, Scope } from './host.ts'
 import { reduce } from './logic/reducer.ts'
 import { collect } from './operations.ts'
-import { checkedExit } from './outgoing.ts'
+import { checkedExit, fitting } from './outgoing.ts'
 import { idOf, isRef, parseWithRefs, Ref } from './ref.ts'
 import { decode, encode, refOf, withRefs } from './snapshot.ts'
 
@@ -173,7 +173,9 @@ function exitOf(input: StepInput, after: LiveSnapshot): ExitReason | null {
   if (after.status === 'active') return null
   if (after.status === 'stopped') return { kind: 'shutdown', detail: 'ordered' }
   if (after.output === undefined) return { kind: 'normal' }
-  const output: Json = JSON.parse(JSON.stringify(after.output))
+  const text = JSON.stringify(after.output)
+  // A supervisor passes on what a child has given, with a few words around it.
+  const output: Json = JSON.parse(input.machine === SUPERVISOR_MACHINE ? text : fitting(text, 'output'))
   return checkedExit(input, output) ?? { kind: 'normal', output }
 }
 

@@ -39,7 +39,7 @@ test.each([
         pre(typeof oracle !== 'string')
         if (typeof oracle === 'string') return
         const dying: Dying = often === 'now and then' ? drawn.kills : 'always'
-        if (plainly) expectSame(drawn, await hosted(drawn, folder, turnStepsMax, []), oracle)
+        if (plainly && (NIGHTLY || drawn.kills.length === 1)) expectSame(drawn, await hosted(drawn, folder, turnStepsMax, []), oracle)
         expectSame(drawn, await hosted(drawn, folder, turnStepsMax, dying), oracle)
         features.seen(drawn.machine, oracle, dying, drawn.plays.length)
       }),

@@ -14,6 +14,8 @@
  *   Order across senders; not compared where the first step has caused anything.
  * - EARLY_LOOK_UP: an actor is in the system there as soon as its parent's step has built it, with all below it, and here with its own first step. Only its
  *   parent finds it before. Not compared where somebody else looks it up in between.
+ * - SUCCESSOR: mail to an actor that is no own child is for its address here, and whoever lives there by then gets it; there it is for that very actor. By
+ *   the references in contexts it is masked in {@link ./build.ts}; where it was found by its system id, it is not compared.
  * - ORPHAN_IN_FRAME: an orphan that has more to send in the step that led to its parent's end goes on sending. Not compared.
  * - ROOT_ENDED: what actors that are still handling an event do after the root has ended. Here the run is over at that moment.
  * - TIES: timers of different actors that are due at the same instant fire in the order they were set. An actor sets its timers here before anybody
@@ -48,6 +50,7 @@ export type Unlike =
   | 'orphanInFrame'
   | 'earlyMail'
   | 'earlyLookUp'
+  | 'successor'
 
 export const INPUT: Input = { path: ROOT, nth: 0, bossNth: 0, energy: ENERGY, peer: null }
 
@@ -101,7 +104,8 @@ class Oracle {
       logger: () => {},
       inspect: (event) => {
         if (event.type === '@xstate.actor') this.#follow(event.actorRef as unknown as Parts)
-        else if (event.type === '@xstate.event') this.#sources.set(event.event, event.sourceRef)
+        else if (event.type === '@xstate.event')
+          this.#mailed(event.event, event.sourceRef as unknown as Parts, event.actorRef as unknown as Parts)
       },
     })
     this.#ownTimers()
@@ -172,6 +176,20 @@ class Oracle {
     }
   }
 
+  #mailed(event: { type: string; for?: number }, from: Parts | undefined, to: Parts): void {
+    this.#sources.set(event, from)
+    if (
+      from === undefined ||
+      from === to ||
+      to._parent === (from as unknown) ||
+      event.for !== undefined ||
+      event.type.startsWith('xstate.')
+    )
+      return
+    const now = this.#live().find(([path]) => path === pathOf(to as never))
+    if (now !== undefined && now[1] !== (to as unknown)) this.unlike ??= 'successor'
+  }
+
   #watchLookUps(): void {
     const system = this.#root.system as unknown as { get(systemId: string): Parts | undefined }
     const get = system.get
@@ -185,7 +203,7 @@ class Oracle {
   #live(): (readonly [string, AnyActor])[] {
     const all: (readonly [string, AnyActor])[] = []
     const walk = (actor: AnyActor | undefined): void => {
-      if (actor?.getSnapshot().status !== 'active') return
+      if ((actor as unknown as Parts | undefined)?._snapshot?.status !== 'active' || actor === undefined) return
       all.push([pathOf(actor), actor])
       for (const child of Object.values((actor.getSnapshot() as { children: Record<string, AnyActor> }).children)) walk(child)
     }

@@ -12,7 +12,7 @@ import { Table, verdictOf, wordOf } from './verdict.ts'
 import { startWorker } from './worker.ts'
 
 const place = faultPlace()
-const SAMPLE = 3
+const SAMPLE = 2
 /** Processes that live at a time. */
 const LANES = 2
 

@@ -85,6 +85,11 @@ export class Cells {
     return [...all].filter((child) => !this.#gone.has(child)).sort()
   }
 
+  /** What this turn has begun, which the store does not know yet. */
+  begun(): Address[] {
+    return [...this.#born.values()].flatMap((siblings) => [...siblings]).filter((address) => !this.#gone.has(address))
+  }
+
   /** The turn is committed: the store knows all of it, and what has rested since the last sweep is let go where there are too many. */
   committed(): void {
     this.#born.clear()

@@ -142,11 +142,8 @@ export class Tree {
   /** Addresses that end as this one does: what somebody may have meant. */
   near(address: Address): string[] {
     const name = address.slice(address.lastIndexOf('/'))
-    return this.#store
-      .cells(this.run.run)
-      .map((row) => row.address)
-      .filter((other) => other.endsWith(name))
-      .slice(0, 3)
+    const known = new Set([...this.#store.cells(this.run.run).map((row) => row.address), ...this.cells.begun()])
+    return [...known].filter((other) => other.endsWith(name)).slice(0, 3)
   }
 
   snapshotOf(cell: Cell): EncodedSnapshot | null {

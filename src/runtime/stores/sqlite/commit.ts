@@ -1,7 +1,7 @@
 /**
  * The write path: one commit as rows. Called inside a transaction; every statement is prepared once for the life of the handle.
  *
- *   head read (fence: epoch and position)  ->  journal with snapshots  ->  cells, effects  ->  births and deaths  ->  threads, machines, run  ->  head written
+ *   head (fence: epoch and position)  ->  journal with snapshots  ->  cells, effects  ->  births and deaths  ->  threads, machines, run  ->  head advanced
  *
  * Where the fence does not hold nothing has been written, and the write lock keeps it so. What is open is added to the digest as it is born and taken
  * out as it dies; the head then says where the journal ends, what everything open adds up to, and, each {@link SEAL_ENTRIES} entries, where the next
@@ -29,7 +29,7 @@ export type CommitWriter = (fence: Fence, body: CommitBody) => boolean
 
 export function commitWriter(rows: Rows): CommitWriter {
   return ({ key, epoch, position }, body) => {
-    const head = rows.heads.read(key)
+    const head = rows.heads.before(key)
     if (head.epoch !== epoch || head.position !== position) return false
     const last = position + body.journal.length
     const tally = new Tally(head.digest)
@@ -44,7 +44,7 @@ export function commitWriter(rows: Rows): CommitWriter {
     for (const request of body.requestsDone) rows.requests.end(key, request, last)
     if (body.machines !== undefined) rows.machines.write(key, body.machines, last, tally)
     if (body.run_ !== null) rows.runs.change(key, body.run_)
-    rows.heads.write(key, { ...head, ...seal(head, body), ...body.clock, ...body.counters, ...end(head, body), digest: tally.digest })
+    rows.heads.advance(key, { ...head, ...seal(head, body), ...body.clock, ...body.counters, ...end(head, body), digest: tally.digest })
     return true
   }
 }

@@ -5,6 +5,7 @@
 import type { Database } from 'better-sqlite3'
 import { damagedRow } from './errors.ts'
 import { holds, sumOf } from './sums.ts'
+import type { Transactions } from './transaction.ts'
 
 export interface Head {
   readonly epoch: number
@@ -52,7 +53,14 @@ export interface Heads {
   read(key: number): Head
   insert(key: number, head: Head): void
   write(key: number, head: Head): void
+  /** Where a commit begins, inside a write: the head as this handle has left it, if its sum still stands there; else as it is read. */
+  before(key: number): Head
+  /** Where it ends: as {@link write}, of a head whose epoch, seat and anchor have not changed. */
+  advance(key: number, head: Head): void
 }
+
+/** Heads that a handle remembers. */
+const KEPT_MAX = 1_024
 
 /** Nothing has happened. */
 export const EMPTY_HEAD: Head = {
@@ -72,7 +80,12 @@ export const EMPTY_HEAD: Head = {
   digest: 0,
 }
 
-export function heads(db: Database): Heads {
+export function heads(db: Database, tx: Pick<Transactions, 'afterCommit'>): Heads {
+  /** What this handle has committed last. One number is read to see that nobody else has, instead of the row, its hashes and its sum. */
+  const kept = new Map<number, { readonly head: Head; readonly sum: number }>()
+  const sumOfRow = db.prepare<[number], number>('SELECT sum FROM head WHERE run = ?').pluck()
+  const advance = db.prepare(`UPDATE head SET position = ?, hash = ?, run_ms = ?, wall_ms = ?, seq = ?, effects = ?, timers = ?,
+    seal = ?, seal_hash = ?, digest = ?, sum = ? WHERE run = ?`)
   const select = db.prepare<[number], HeadColumns>('SELECT * FROM head WHERE run = ?')
   const insert = db.prepare('INSERT INTO head VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const update =
@@ -87,6 +100,19 @@ export function heads(db: Database): Heads {
     },
     insert: (key, head) => void insert.run(key, ...encode(key, head)),
     write: (key, head) => void update.run(...encode(key, head), key),
+    before(key) {
+      const known = kept.get(key)
+      return known !== undefined && sumOfRow.get(key) === known.sum ? known.head : this.read(key)
+    },
+    advance(key, head) {
+      const sum = headSum(key, head)
+      const { position, hash, runMs, wallMs, seq, effects, timers, seal, sealHash, digest } = head
+      advance.run(position, blob(hash), runMs, wallMs, seq, effects, timers, seal, blob(sealHash), digest, sum, key)
+      tx.afterCommit(() => {
+        if (kept.size >= KEPT_MAX) kept.clear()
+        kept.set(key, { head, sum })
+      })
+    },
   }
 }
 

@@ -37,7 +37,7 @@ export interface Rows {
 
 export function rowsOf(db: Database, tx: Pick<Transactions, 'afterCommit'>): Rows {
   const blobs = blobRows(db, tx)
-  const heads = headRows(db)
+  const heads = headRows(db, tx)
   const journal = journalRows(db, blobs)
   const cells = cellRows(db, blobs)
   return {

@@ -61,8 +61,8 @@ const json = async (at: Place, args: readonly string[]): Promise<unknown> => JSO
 /** As if the last commit had been so long ago. */
 function age({ home }: Place, seconds: number): void {
   const db = new Database(join(home, 'troupe.db'))
-  const head = heads(db).read(1)
-  heads(db).write(1, { ...head, wallMs: head.wallMs - seconds * 1_000 })
+  const head = heads(db, { afterCommit: () => {} }).read(1)
+  heads(db, { afterCommit: () => {} }).write(1, { ...head, wallMs: head.wallMs - seconds * 1_000 })
   db.close()
 }
 

@@ -7,7 +7,7 @@ interface BadValue {
   /** It throws by itself when it is looked at: then this is the error. */
   readonly thrown?: string
   /** It is plain data, and too much of it. */
-  readonly bytes?: number
+  readonly isLarge?: true
 }
 
 class Box {
@@ -53,5 +53,6 @@ export const BAD_VALUES: Readonly<Record<string, BadValue>> = {
     thrown: 'boom in a getter',
   },
   proxy: { value: new Proxy({}, { ownKeys: boom('a proxy') }), thrown: 'boom in a proxy' },
-  big: { value: 'x'.repeat(10_000_000), bytes: 10_000_000 },
+  big: { value: 'x'.repeat(10_000_000), isLarge: true },
+  bulk: { value: Array.from({ length: 5 }, () => 'x'.repeat(1_000_000)), isLarge: true },
 }

@@ -252,7 +252,7 @@ const INTRUDER = `
   const db = new Database(process.argv[1])
   db.exec('BEGIN IMMEDIATE')
   db.exec('DELETE FROM timer')
-  heads(db).write(1, { ...heads(db).read(1), digest: 7 })
+  heads(db, { afterCommit: () => {} }).write(1, { ...heads(db, { afterCommit: () => {} }).read(1), digest: 7 })
   process.stdout.write('holding')
   setTimeout(() => db.exec('COMMIT'), 400)`
 

@@ -19,6 +19,7 @@ import { BLOB_CHARS_MIN, BLOB_COMPRESSED_BYTES_MIN } from '../../../limits.ts'
 import type { Chunk } from '../../cell.ts'
 import { refsIn } from '../../chunks.ts'
 import { damagedRow } from './errors.ts'
+import { hexOf } from './sums.ts'
 import type { Transactions } from './transaction.ts'
 
 /** A text as its column holds it. */
@@ -108,15 +109,14 @@ export function blobs(db: Database, tx: Pick<Transactions, 'afterCommit'>): Blob
     if (now !== knownSince) known = new WeakSet()
     knownSince = now
   }
-  const find = (column: Stored): string | null =>
-    typeof column === 'string' ? column : load(Buffer.from(column.buffer, column.byteOffset, column.byteLength).toString('hex'))
+  const find = (column: Stored): string | null => (typeof column === 'string' ? column : load(hexOf(column)))
   return {
     find,
     put: (text) => (text.length < BLOB_CHARS_MIN ? text : putHashed(text, hash('sha256', text, 'hex'))),
     putHashed,
     get(column, key) {
       const text = find(column)
-      if (text === null) throw damagedRow(db, key, 'blob', Buffer.from(column as Uint8Array).toString('hex'))
+      if (text === null) throw damagedRow(db, key, 'blob', hexOf(column))
       return text
     },
     keep(list) {

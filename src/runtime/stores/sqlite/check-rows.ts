@@ -17,6 +17,7 @@ import { type MachineColumns, machineSum } from './machine-rows.ts'
 import { isWholeOpen, type OpenColumns } from './open-rows.ts'
 import { isWholeRequest, type RequestColumns } from './request-rows.ts'
 import { NAMING } from './retention.ts'
+import { hexOf } from './sums.ts'
 import { type ItemColumns, itemSum, type ThreadColumns, threadSum } from './thread-rows.ts'
 import { damage, type Finding } from './verify.ts'
 
@@ -93,7 +94,7 @@ function isLife(row: Row, position: number): boolean {
 function* snapshotFindings(blobs: Blobs, run: string, row: Row, { roots }: Named): Generator<Finding> {
   const [snap, position] = [row['snap'] as Stored, numbered(row)]
   const what = `the snapshot of ${row['snap_path'] ?? row['path']} at ${position}`
-  const wanted = hex(row['snap_hash'] as Uint8Array)
+  const wanted = hexOf(row['snap_hash'] as Uint8Array)
   const text = blobs.find(snap)
   if (text === null || hash('sha256', text, 'hex') !== wanted) {
     yield { run, code: 'E_SNAPSHOT_DAMAGED', what: `${what} is not what was committed`, position }
@@ -145,7 +146,7 @@ export function note(
 ): void {
   for (const column of columns) {
     const value = row[column]
-    if (value instanceof Uint8Array && !names.has(hex(value))) names.set(hex(value), by)
+    if (value instanceof Uint8Array && !names.has(hexOf(value))) names.set(hexOf(value), by)
   }
 }
 
@@ -171,10 +172,11 @@ export function textFindings(db: Database, blobs: Blobs, { names, roots }: Named
   const whole = new Set<string>()
   for (const key of db.prepare<[], Buffer>('SELECT hash FROM blob').pluck().iterate()) {
     const text = blobs.find(key)
-    if (text === null) findings.push(damage(null, null, `the text ${hex(key)} is not what was written${namedBy(names, roots, hex(key))}`))
-    whole.add(hex(key))
+    if (text === null)
+      findings.push(damage(null, null, `the text ${hexOf(key)} is not what was written${namedBy(names, roots, hexOf(key))}`))
+    whole.add(hexOf(key))
     const refs = text === null ? [] : refsIn(text)
-    if (refs.length > 0) below.set(hex(key), refs)
+    if (refs.length > 0) below.set(hexOf(key), refs)
   }
   const reached = reach(roots, below)
   for (const [ref, by] of new Map([...reached, ...names])) {
@@ -214,8 +216,4 @@ function reach(roots: Names, below: ReadonlyMap<string, readonly string[]>): Nam
 function namedBy(names: Names, roots: Names, ref: string): string {
   const by = names.get(ref) ?? roots.get(ref)
   return by === undefined ? '' : `, which ${by.what}${by.run === null ? '' : ` of run ${by.run}`} names`
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

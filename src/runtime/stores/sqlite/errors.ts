@@ -57,6 +57,10 @@ export function explain(error: unknown, file: string, busyTimeoutMs: number): un
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
     return storeError('E_STORE_DAMAGED', `${file} is damaged (${message})`, file, FIX_DAMAGED, cause)
   }
+  // Every statement is ours and fits the schema of this version: where one does not, the schema in the file is not what was written.
+  if (code === 'SQLITE_ERROR') {
+    return storeError('E_STORE_DAMAGED', `the schema of ${file} is damaged (${message})`, file, FIX_DAMAGED, cause)
+  }
   if (code.startsWith('SQLITE_READONLY') || code === 'SQLITE_PERM') return readOnly(file, error)
   if (code.startsWith('SQLITE_CONSTRAINT')) {
     return new Defect('E_STORE_CONSTRAINT', `the store refused a row: ${message}`, { sqlite: code })

@@ -4,7 +4,7 @@
  */
 import type { Database } from 'better-sqlite3'
 import { damagedRow } from './errors.ts'
-import { holds, sumOf } from './sums.ts'
+import { hexOf, holds, sumOf } from './sums.ts'
 import type { Transactions } from './transaction.ts'
 
 export interface Head {
@@ -53,7 +53,7 @@ export interface Heads {
   read(key: number): Head
   insert(key: number, head: Head): void
   write(key: number, head: Head): void
-  /** Where a commit begins, inside a write: the head as this handle has left it, if its sum still stands there; else as it is read. */
+  /** Where a commit begins, inside a write: the head as this handle has left it, if it still stands there; else as it is read. */
   before(key: number): Head
   /** Where it ends: as {@link write}, of a head whose epoch, seat and anchor have not changed. */
   advance(key: number, head: Head): void
@@ -81,9 +81,11 @@ export const EMPTY_HEAD: Head = {
 }
 
 export function heads(db: Database, tx: Pick<Transactions, 'afterCommit'>): Heads {
-  /** What this handle has committed last. One number is read to see that nobody else has, instead of the row, its hashes and its sum. */
+  /** What this handle has committed last. That nobody else has is asked in one seek, instead of reading the row, its hashes and its sum. */
   const kept = new Map<number, { readonly head: Head; readonly sum: number }>()
-  const sumOfRow = db.prepare<[number], number>('SELECT sum FROM head WHERE run = ?').pluck()
+  const stands = db
+    .prepare<[number, number, number, number], number>('SELECT 1 FROM head WHERE run = ? AND epoch = ? AND position = ? AND sum = ?')
+    .pluck()
   const advance = db.prepare(`UPDATE head SET position = ?, hash = ?, run_ms = ?, wall_ms = ?, seq = ?, effects = ?, timers = ?,
     seal = ?, seal_hash = ?, digest = ?, sum = ? WHERE run = ?`)
   const select = db.prepare<[number], HeadColumns>('SELECT * FROM head WHERE run = ?')
@@ -102,7 +104,8 @@ export function heads(db: Database, tx: Pick<Transactions, 'afterCommit'>): Head
     write: (key, head) => void update.run(...encode(key, head), key),
     before(key) {
       const known = kept.get(key)
-      return known !== undefined && sumOfRow.get(key) === known.sum ? known.head : this.read(key)
+      const isLeft = known !== undefined && stands.get(key, known.head.epoch, known.head.position, known.sum) === 1
+      return isLeft ? known.head : this.read(key)
     },
     advance(key, head) {
       const sum = headSum(key, head)
@@ -119,8 +122,8 @@ export function heads(db: Database, tx: Pick<Transactions, 'afterCommit'>): Head
 /** The row as read from its columns; null where it is not what was written. */
 function decodeHead(columns: HeadColumns): Head | null {
   const { run, run_ms: runMs, wall_ms: wallMs, anchor_hash, seal_hash, sum, hash, ...rest } = columns
-  const [anchorHash, sealHash] = [anchor_hash.toString('hex'), seal_hash.toString('hex')]
-  const head = { ...rest, hash: hash.toString('hex'), runMs, wallMs, anchorHash, sealHash }
+  const [anchorHash, sealHash] = [hexOf(anchor_hash), hexOf(seal_hash)]
+  const head = { ...rest, hash: hexOf(hash), runMs, wallMs, anchorHash, sealHash }
   return holds(sum, headSum(run, head)) ? head : null
 }
 

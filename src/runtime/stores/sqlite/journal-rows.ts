@@ -14,7 +14,7 @@ import type { Blobs, Stored } from './blob.ts'
 import { damagedRow } from './errors.ts'
 import { fromText, toText } from './json-text.ts'
 import { boundKey, lastKey, numberOf, rowKey, runOf } from './keys.ts'
-import { sumOf } from './sums.ts'
+import { hexOf, sumOf } from './sums.ts'
 
 type Taken = Commit['snapshots'][number]
 
@@ -120,7 +120,7 @@ export function journalRows(db: Database, blobs: Blobs): JournalRows {
     },
     hashAt(key, position) {
       const columns = one.get(rowKey(key, position))
-      return columns === undefined ? null : hex(whole(columns).hash)
+      return columns === undefined ? null : hexOf(whole(columns).hash)
     },
     endFrom(key, position) {
       const id = end.get(boundKey(key, position), lastKey(key))
@@ -144,7 +144,7 @@ export function journalRows(db: Database, blobs: Blobs): JournalRows {
         life = next
         for (const columns of versions.all(address, life, rowKey(key, 0), boundKey(key, before), limit)) {
           const { id, at, snap_hash } = whole(columns)
-          found.push({ position: numberOf(id), incarnation: life, at, hash: hex(snap_hash!) })
+          found.push({ position: numberOf(id), incarnation: life, at, hash: hexOf(snap_hash!) })
         }
       }
       return found.sort((a, b) => b.position - a.position).slice(0, limit)
@@ -156,7 +156,7 @@ const LIFE_MAX = Number.MAX_SAFE_INTEGER
 
 /** The sum that a row must have. */
 export function journalSum(c: JournalColumns): number {
-  const [hash, snapHash] = [hex(c.hash), c.snap_hash === null ? null : hex(c.snap_hash)]
+  const [hash, snapHash] = [hexOf(c.hash), c.snap_hash === null ? null : hexOf(c.snap_hash)]
   return sumOf(c.id, c.at, c.type, c.path, c.inc, c.cause, hash, c.ends, snapHash, c.snap_path, c.snap_inc, c.tags, c.data)
 }
 
@@ -181,7 +181,7 @@ function byPosition(position: number, entries: number, snapshots: readonly Taken
 
 /** Null where anything of it is not what was committed. */
 function snapshotIn(columns: JournalColumns & { readonly snap: Stored }, blobs: Blobs): EncodedSnapshot | null {
-  const hash = hex(columns.snap_hash!)
+  const hash = hexOf(columns.snap_hash!)
   if (journalSum(columns) !== columns.sum) return null
   const json = blobs.find(columns.snap)
   if (json === null || (typeof columns.snap === 'string' && sha('sha256', json, 'hex') !== hash)) return null
@@ -193,9 +193,5 @@ function snapshotIn(columns: JournalColumns & { readonly snap: Stored }, blobs: 
 }
 
 function decode({ id, at, type, path, inc, cause, hash }: JournalColumns, data: string): JournalEntry {
-  return { pos: numberOf(id), at, type, path, inc, cause, data, hash: hex(hash) }
-}
-
-function hex(bytes: Uint8Array): string {
-  return (bytes as Buffer).toString('hex')
+  return { pos: numberOf(id), at, type, path, inc, cause, data, hash: hexOf(hash) }
 }

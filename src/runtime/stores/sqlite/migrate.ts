@@ -10,7 +10,7 @@ import type { Database } from 'better-sqlite3'
 import type { UserError } from '../../../errors.ts'
 import { storeError } from './errors.ts'
 import { toVersion3 } from './migrate-3.ts'
-import { V1, V2 } from './schema.ts'
+import { V1, V2, V3 } from './schema.ts'
 
 /** A step in SQL, or one that also computes. It runs inside a transaction. */
 export type Migration = string | ((db: Database) => void)
@@ -28,6 +28,12 @@ export function migrate(db: Database, file: string, migrations: readonly Migrati
   if (found > 0 && found < migrations.length && !db.memory) backUp(db, `${file}.v${found}.bak`)
   const step = db.transaction(() => {
     const at = version(db)
+    // A new file holds nothing of old tables: of pages that they left free no row would tell the damage.
+    if (at === 0 && migrations === MIGRATIONS) {
+      db.exec(V3)
+      db.pragma(`user_version = ${migrations.length}`)
+      return true
+    }
     const migration = migrations[at]
     if (migration === undefined) return false
     if (typeof migration === 'string') db.exec(migration)

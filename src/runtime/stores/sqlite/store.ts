@@ -14,6 +14,7 @@ import type { RunRow, Store } from '../../store.ts'
 import { backUp, closeUnfolded } from './backup.ts'
 import { checkStore, reportOf } from './check.ts'
 import { type CommitWriter, commitWriter } from './commit.ts'
+import { explain } from './errors.ts'
 import { gap } from './journal-rows.ts'
 import { marksOf } from './mark.ts'
 import { openDatabase } from './open.ts'
@@ -39,12 +40,8 @@ export interface SqliteStoreOptions {
  */
 export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full' }: SqliteStoreOptions): Store {
   const { db, file } = openDatabase({ path, busyTimeoutMs, synchronous })
-  const tx = transactions(db, file, busyTimeoutMs)
-  const all = rowsOf(db, tx)
+  const { tx, all, read, write, forget } = prepared(db, file, busyTimeoutMs)
   const { runs: rows, requests } = all
-  const read = reads(all)
-  const write = commitWriter(all)
-  const forget = retention(db, all)
 
   function known(run: string): number {
     const key = rows.key(run)
@@ -124,6 +121,18 @@ export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full'
       flush(db)
       db.close()
     },
+  }
+}
+
+/** All statements of a handle. They fit the schema that was written: where the one in the file is another, it is damaged. */
+function prepared(db: Database, file: string, busyTimeoutMs: number) {
+  try {
+    const tx = transactions(db, file, busyTimeoutMs)
+    const all = rowsOf(db, tx)
+    return { tx, all, read: reads(all), write: commitWriter(all), forget: retention(db, all) }
+  } catch (error) {
+    db.close()
+    throw explain(error, file, busyTimeoutMs)
   }
 }
 

@@ -32,6 +32,13 @@ export function sumOf(...columns: readonly Column[]): number {
   return crc32(text)
 }
 
+/** A hash as it stands in a column, in hex. On a damaged page anything may stand there: then it is a text that no hash equals, and no sum fits. */
+export function hexOf(column: unknown): string {
+  return column instanceof Uint8Array
+    ? Buffer.from(column.buffer, column.byteOffset, column.byteLength).toString('hex')
+    : `no hash: ${column}`
+}
+
 /** What a death adds to the sum of a row, modulo 2^32. */
 export function deathOf(died: number, outcome: string | null = null): number {
   return sumOf(died, outcome)

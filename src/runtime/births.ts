@@ -71,7 +71,7 @@ export function births(code: StepCode, input: StepInput, scope: Scope): Births {
     refs.set(create.raw, refOf(link))
   }
   const living = creates.filter((create) => links.has(create.raw))
-  checkAllowance(input, living.length)
+  checkAllowance(input, living.length - stoppedHere(input, scope))
   return {
     links: [...links.values()],
     refs,
@@ -121,6 +121,17 @@ function linkOf(code: StepCode, input: StepInput, scope: Scope, create: Create, 
     ...(raw.options.systemId === undefined ? {} : { systemId: raw.options.systemId }),
     ...(raw._syncSnapshot === true ? { sync: true } : {}),
   }
+}
+
+/** Children of before that this step stops: the new ones may take their room. */
+function stoppedHere({ children }: StepInput, { operations }: Scope): number {
+  const stopped = new Set<number>()
+  for (const operation of operations) {
+    if (operation.kind !== 'action' || operation.type !== 'xstate.stopChild' || !isRef(operation.params)) continue
+    const { id, incarnation } = operation.params
+    if (children.some((link) => link.id === id && link.incarnation === incarnation && link.ended !== true)) stopped.add(incarnation)
+  }
+  return stopped.size
 }
 
 /** What the engine allows: it counts the living, the step only asks. */

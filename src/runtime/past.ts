@@ -39,37 +39,31 @@ function takenLater(store: PastStore, run: string, at: number, end: number): Wai
   const known = new Set(store.image(run, at).envelopes.map(({ seq }) => seq))
   return store
     .journal(run, at, end - at)
-    .flatMap((entry) => mailOf(entry, store, run))
+    .flatMap(mailOf)
     .filter(({ seq, cause }) => cause !== null && cause <= at && (seq === null || !known.has(seq)))
 }
 
 /** The mail that an entry tells the end of. */
-function mailOf(entry: JournalEntry, store: PastStore, run: string): WaitingMail[] {
-  const { type, path, cause, data } = entry
-  if (type === 'step.committed' || type === 'actor.crashed') {
-    const { seq = null, kind = 'mail', event, deadLetter } = JSON.parse(data)
-    return [{ seq, kind, to: path!, from: senderOf(entry, store, run), event: event?.type === undefined ? deadLetter : event, cause }]
+function mailOf({ type, path, cause, data }: JournalEntry): WaitingMail[] {
+  const told = JSON.parse(data)
+  const { seq = null, kind = 'mail', sender = null, letter, sent = cause } = told
+  switch (type) {
+    case 'step.committed':
+      return [{ seq, kind, to: path!, from: sender, event: told.event, cause }]
+    case 'actor.crashed':
+      return [{ seq, kind, to: path!, from: sender, event: told.deadLetter, cause }]
+    case 'effect.told':
+      return [{ seq, kind, to: told.to, from: sender, event: told.event, cause }]
+    case 'message.dropped':
+    case 'message.buried':
+      return letter === undefined ? [] : [{ seq, kind, to: told.to ?? path, from: told.from, event: letter, cause: sent }]
+    case 'actor.stopped':
+      return letter === undefined ? [] : [{ seq, kind: 'stop', to: path!, from: sender, event: letter, cause }]
+    case 'ask.settled':
+      return told.answer === undefined ? [] : [{ seq, kind, to: `/@ask/${told.ask}`, from: told.from ?? null, event: told.answer, cause }]
+    case 'timer.cleared':
+      return letter === undefined ? [] : [{ seq, kind: 'timer', to: path!, from: path, event: letter, cause: told.fired ?? null }]
+    default:
+      return []
   }
-  if (type === 'message.dropped' || type === 'message.buried') {
-    const { to = path, from, letter, sent = cause } = JSON.parse(data)
-    return letter === undefined ? [] : [{ seq: null, kind: 'mail', to, from, event: letter, cause: sent }]
-  }
-  if (type === 'actor.stopped') {
-    const { letter, seq = null } = JSON.parse(data)
-    return letter === undefined ? [] : [{ seq, kind: 'stop', to: path!, from: senderOf(entry, store, run), event: letter, cause }]
-  }
-  if (type === 'ask.settled') {
-    const { answer, ask, from = null, seq = null } = JSON.parse(data)
-    return answer === undefined ? [] : [{ seq, kind: 'mail', to: `/@ask/${ask}`, from, event: answer, cause }]
-  }
-  if (type === 'timer.cleared') {
-    const { letter, fired = null } = JSON.parse(data)
-    return letter === undefined ? [] : [{ seq: null, kind: 'timer', to: path!, from: path, event: letter, cause: fired }]
-  }
-  return []
-}
-
-/** The entry that caused this one tells who sent what it took. */
-function senderOf({ cause }: JournalEntry, store: PastStore, run: string): Address | null {
-  return cause === null ? null : (store.journal(run, cause - 1, 1)[0]?.path ?? null)
 }

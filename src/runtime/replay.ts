@@ -5,7 +5,7 @@
  *
  *   newest sound snapshot before it --> step.committed, step.committed, ... of this actor --> same hash? --> the snapshot
  */
-import { Defect } from '../errors.ts'
+import { Defect, UserError } from '../errors.ts'
 import type { Address, Incarnation } from '../protocol.ts'
 import type { EncodedSnapshot, Envelope } from './cell.ts'
 import type { Host } from './engine.ts'
@@ -71,7 +71,10 @@ function soundAt(store: Stored, run: string, address: Address, incarnation: Inca
     return store.snapshot(run, address, incarnation, at)
   } catch (error) {
     if (error instanceof Defect && error.code === 'E_SNAPSHOT_DAMAGED') return null
-    throw error
+    if (!(error instanceof UserError) || error.code !== 'E_POSITION_PRUNED') throw error
+    // It stood when the history before it was forgotten, so it was kept: it is read at the first position that is left.
+    const first = store.journal(run, 0, 1)[0]?.pos
+    return first === undefined || at >= first - 1 ? null : soundAt(store, run, address, incarnation, first - 1)
   }
 }
 

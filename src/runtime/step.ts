@@ -140,12 +140,14 @@ function isForged({ machine, envelope }: StepInput): boolean {
 }
 
 function crashed(input: StepInput, thrown: unknown, code: StepCode | undefined): StepResult {
-  const error: ErrorData = errorData(named(thrown), {
+  const error: ErrorData = errorData(safely(() => named(thrown)) ?? thrown, {
     path: input.address,
     state: input.snapshot === null ? '(starting)' : stateName(input.snapshot.value),
     event: input.envelope.event.type,
     machine: input.machine,
-    part: code !== undefined && isMachine(code.machine) ? culpritOf(thrown, Object.keys(code.machine.implementations.delays)) : undefined,
+    part: safely(() =>
+      code !== undefined && isMachine(code.machine) ? culpritOf(thrown, Object.keys(code.machine.implementations.delays)) : undefined,
+    ),
   })
   return {
     ...EMPTY,
@@ -155,6 +157,15 @@ function crashed(input: StepInput, thrown: unknown, code: StepCode | undefined):
     consumed: input.envelope.seq,
     handled: false,
     nextId: input.nextId,
+  }
+}
+
+/** What is thrown may defend itself against being looked at: a getter, a proxy. */
+function safely<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch {
+    return undefined
   }
 }
 

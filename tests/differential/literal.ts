@@ -8,7 +8,7 @@
 
 export const EVENTS = ['x', 'y', 'z'] as const
 export type EventName = (typeof EVENTS)[number]
-export type SpawnedId = 'a' | 'b'
+type SpawnedId = 'a' | 'b'
 export type InvokedId = 'i' | 'j'
 export type KidId = SpawnedId | InvokedId
 export type Key = 'n' | 'm'
@@ -48,7 +48,7 @@ export interface Transition {
   readonly ops: readonly Op[]
 }
 
-export interface Invoke {
+interface Invoke {
   readonly id: InvokedId
   readonly onDone?: Transition
   readonly onError?: Transition

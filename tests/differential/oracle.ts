@@ -272,7 +272,7 @@ function childrenOf(actor: Parts): readonly Parts[] {
   return Object.values(children)
 }
 
-export function pathOf(actor: AnyActorRef): string {
+function pathOf(actor: AnyActorRef): string {
   const { _parent: parent } = actor as unknown as Parts
   return parent === undefined ? ROOT : `${pathOf(parent)}/${actor.id}`
 }

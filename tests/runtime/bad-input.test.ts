@@ -170,24 +170,30 @@ test.each([
 })
 
 test.each([
-  { place: 'event', what: 'event.it' },
-  { place: 'delayed', what: 'delayed event.it' },
-  { place: 'emitted', what: 'emitted event.it' },
-  { place: 'params', what: 'params of told.it' },
-  { place: 'input', what: "input of 'kid'.it" },
-  { place: 'context', what: 'context.bad.deep[0]' },
-])('a string of 10 MB is refused as $place: it says where it is, how much is allowed, and what to do', async ({ place, what }) => {
-  const { crashes } = await live(careless, [{ type: place, value: 'big' }])
-  const hint = 'keep it in a file, and its name here'
-  const message = `${what} is a string of 10000000 characters, 4000000 are allowed`
+  { place: 'event', what: 'event', bytes: 5_000_038 },
+  { place: 'delayed', what: 'delayed event', bytes: 5_000_038 },
+  { place: 'emitted', what: 'emitted event', bytes: 5_000_038 },
+  { place: 'params', what: 'params of told', bytes: 5_000_023 },
+  { place: 'input', what: "input of 'kid'", bytes: 5_000_023 },
+])('more than 4 MB together is refused as $what: it says how much is allowed', async ({ place, what, bytes }) => {
+  const { crashes } = await live(careless, [{ type: place, value: 'bulk' }])
+  const message = `${what} is ${bytes} bytes, 4000000 are allowed`
+  const hint = 'pass an address or a file name instead'
   expect(crashes).toEqual([{ code: 'E_PAYLOAD_TOO_LARGE', name: 'Defect', message, hint, path: '/top/one', state: 'calm', event: place }])
 })
 
-test('a string of 10 MB is refused as an output: the child has failed, and its parent hears of it', async () => {
-  const { crashes, one } = await live(careless, [{ type: 'output', value: 'big' }])
-  expect({ codes: crashes.map(({ code, path }) => [code, path]), one }).toEqual({
-    codes: [['E_PAYLOAD_TOO_LARGE', '/top/one/kid']],
-    one: { kept: 'this', heard: 'E_PAYLOAD_TOO_LARGE' },
+test('more than 4 MB together is refused as an output, and may stand in a context', async () => {
+  const { crashes, one } = await live(careless, [
+    { type: 'output', value: 'big' },
+    { type: 'output', value: 'bulk' },
+    { type: 'context', value: 'bulk' },
+  ])
+  expect({ codes: crashes.map(({ code, path, message }) => [code, path, message]), one }).toEqual({
+    codes: [
+      ['E_PAYLOAD_TOO_LARGE', '/top/one/kid', 'output.it is a string of 10000000 characters, 4000000 are allowed'],
+      ['E_PAYLOAD_TOO_LARGE', '/top/one/kid', 'output is 5000023 bytes, 4000000 are allowed'],
+    ],
+    one: { kept: 'this', heard: 'E_PAYLOAD_TOO_LARGE', bad: { deep: [BAD_VALUES['bulk']?.value] } },
   })
 })
 

@@ -72,3 +72,13 @@ test('more cells than may rest in memory are let go once they are committed, tho
   expect(cells.get(many[0]!)?.row).toEqual(row(many[0]!))
   expect(reads.length - before).toBe(1)
 })
+
+test('children that come and go leave nothing behind', () => {
+  const { cells } = stored()
+  for (let n = 0; n < 1_000; n++) {
+    cells.add({ row: row(`/pool/${n}`), snapshot: null })
+    cells.remove(`/pool/${n}`)
+    cells.committed()
+  }
+  expect({ hot: cells.hot, noted: cells.noted, below: cells.below('/pool') }).toEqual({ hot: 0, noted: 0, below: [] })
+})

@@ -5,7 +5,7 @@
  */
 import { array, asyncProperty, assert as check, constantFrom, integer, record } from 'fast-check'
 import { beforeEach, expect, test, vi } from 'vitest'
-import type { AnyStateMachine } from 'xstate'
+import { type AnyStateMachine, fromCallback, sendTo, setup } from 'xstate'
 import { createTroupe } from '../../src/actors/troupe.ts'
 import type { CellView } from '../../src/runtime/engine.ts'
 import { localEngine } from '../../src/runtime/engines/local.ts'
@@ -134,4 +134,29 @@ test('a reader sees one actor at each of its steps: history, snapshot, mailbox',
     { kind: 'start', from: '/top' },
   ])
   expect(readRun(store, 'nobody')).toBeNull()
+})
+
+test('what goes to and from a callback is seen where it was, too', async () => {
+  const echo = setup({
+    types: { events: {} as { type: 'x' | 'got' } },
+    actors: {
+      echo: fromCallback(({ sendBack, receive }) => {
+        receive(() => sendBack({ type: 'got' }))
+      }),
+    },
+  }).createMachine({
+    id: 'echo',
+    invoke: { src: 'echo', id: 'echo' },
+    on: { x: { actions: sendTo('echo', { type: 'call' }) }, got: {} },
+  })
+  const events = Array.from({ length: 4 }, () => ({ type: 'x', fuel: 1 }))
+  const [single, grouped] = [memoryStore(), memoryStore()]
+  const sights = await play(single, echo, events, 1)
+  await play(grouped, echo, events, 256)
+  expect(unnumbered(grouped)).toEqual(unnumbered(single))
+  for (const [position, sight] of sights) {
+    expect({ position, ...sightAt(single, 'run', position) }).toEqual({ position, ...sight })
+    expect({ position, ...sightAt(grouped, 'run', position) }).toEqual({ position, ...sight })
+  }
+  expect(factsOf(single, 'run', 'effect.told', 'effect.said')).toHaveLength(8)
 })

@@ -110,3 +110,24 @@ test('with another machine than the one that took the steps, the snapshot is los
     ),
   ).toBe('E_SNAPSHOT_LOST')
 })
+
+test('after a prune, a damaged snapshot is rebuilt from the one that was kept because it stood', async () => {
+  const memory = sharedMemory()
+  const first = createTroupe({ store: memoryStore(memory), machines: { counter } })
+  const children = ['one', 'two'].map((id) => ({ id, src: 'counter' }))
+  const session = await first.start({ id: 'top', children })
+  await session.send('/top/two', { type: 'add', n: 5 })
+  for (let n = 0; n < 20; n++) await session.send('/top/one', { type: 'add', n })
+  const { position } = await session.send('/top/two', { type: 'add', n: 2 })
+  await session.stop()
+  const store = memoryStore(memory)
+  store.prune(session.id, position - 1)
+  const [newest] = store.snapshots(session.id, '/top/two')
+  const troupe = createTroupe({
+    store: damaged(store, (address, at) => address === '/top/two' && at === newest!.position),
+    machines: { counter },
+  })
+  const again = await troupe.resume(session.id)
+  expect(await again.ask('/top/two', { type: 'get' })).toEqual({ type: 'got', n: 7 })
+  await again.stop()
+})

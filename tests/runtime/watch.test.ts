@@ -155,3 +155,17 @@ test('a watcher that throws or leaves disturbs neither the run nor other watcher
   await watching
   expect(all.map(({ pos }) => pos)).toEqual(Array.from({ length: store.run(session.id)!.position }, (_, index) => index + 1))
 })
+
+test('a watcher that waits leaves at once when it is told to, without an event', async () => {
+  const session = await createTroupe({ store: memoryStore(), machines }).start(tree)
+  const frames = session.watch()[Symbol.asyncIterator]()
+  for (let seen = 0; seen < 3; seen++) await frames.next()
+  await session.send('/top/one', { type: 'add', n: 1 })
+  let last = await frames.next()
+  while (last.value?.type !== 'step.committed' || last.value.path !== '/top/one' || last.value.data['handled'] !== true)
+    last = await frames.next()
+  const waiting = frames.next()
+  await frames.return?.()
+  expect((await waiting).done).toBe(true)
+  await session.stop()
+})

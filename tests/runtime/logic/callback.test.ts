@@ -154,7 +154,7 @@ test('it is up again after its process died, with its first input; it holds up n
   calls[1]!.sendBack({ type: 'end' })
   expect(await session.done()).toMatchObject({ status: 'succeeded', repeated: 0, promises: 0, inDoubt: [] })
   expect({ facts: effects(second), last: log.slice(-2) }).toEqual({
-    facts: ['effect.owed', 'effect.started 1', 'effect.started 2', 'effect.cancelled started', 'effect.told'],
+    facts: ['effect.owed', 'effect.started 1', 'effect.started 2', 'effect.said', 'effect.cancelled started', 'effect.told'],
     last: ['told 2 last words', 'clean up 2'],
   })
 })

@@ -88,9 +88,11 @@ test('each value is a snapshot for its parent, the first one before any value; i
   expect(factsOf(life.store, 'r').flatMap(({ type, data }) => (type.startsWith('effect.') ? [`${type} ${data['kind']}`] : []))).toEqual([
     'effect.owed observable',
     'effect.started observable',
+    ...['effect.said observable', 'effect.said observable', 'effect.said observable'],
     'effect.succeeded observable',
     'effect.owed observable',
     'effect.started observable',
+    'effect.said observable',
     'effect.failed observable',
   ])
   expect(source.log).toEqual(['subscribe 1', 'subscribe 2'])

@@ -30,6 +30,7 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
     seq: envelope.seq,
     // What a step needs to be taken again, where it is more than plain mail: see replay.ts.
     kind: envelope.kind === 'mail' ? undefined : envelope.kind,
+    sender: envelope.from ?? undefined,
     child: envelope.child,
     from,
     to: result.snapshot === 'unchanged' ? from : result.snapshot.value,

@@ -42,6 +42,11 @@ export class Cells {
     return this.#hot.size
   }
 
+  /** Of how many it is noted that they were used: what they cost beside themselves. */
+  get noted(): number {
+    return this.#used.size
+  }
+
   get(address: Address): Cell | undefined {
     const hot = this.#hot.get(address)
     if (hot !== undefined) {
@@ -76,6 +81,7 @@ export class Cells {
   /** The address has ended for good. */
   remove(address: Address): void {
     this.#hot.delete(address)
+    this.#used.delete(address)
     this.#gone.add(address)
   }
 

@@ -54,8 +54,10 @@ function tell(tree: Tree, envelope: Envelope): boolean {
   const stop = orders.findIndex((order) => order.do === 'stop' && isFor(order.row))
   const row = tree.effects.of(owner).find(isFor) ?? (envelope.from === owner ? orders[stop]?.row : undefined)
   if (row === undefined) return false
+  const { event, from: sender, seq } = envelope
+  const facts = { id: row.id, to: envelope.to, event, sender, seq }
+  tree.fact('effect.told', { address: row.owner, incarnation: row.incarnation }, envelope.cause, facts)
   tree.done(envelope, 'consumed')
-  tree.fact('effect.told', { address: row.owner, incarnation: row.incarnation }, envelope.cause, { id: row.id, event: envelope.event })
   const order = { do: 'tell', row, event: envelope.event } as const
   if (orders[stop]?.row.id === row.id) orders.splice(stop, 0, order)
   else orders.push(order)
@@ -103,7 +105,7 @@ function stop(tree: Tree, cell: Cell, envelope: Envelope): boolean {
 }
 
 /** It is taken by nobody: said in the journal, with all of it. */
-export function drop(tree: Tree, envelope: Envelope, why: string): false {
+function drop(tree: Tree, envelope: Envelope, why: string): false {
   const reason = envelope.incarnation === null ? 'stopped' : 'stale'
   tree.fact('message.dropped', null, envelope.cause, {
     to: envelope.to,
@@ -111,6 +113,7 @@ export function drop(tree: Tree, envelope: Envelope, why: string): false {
     event: envelope.event.type,
     reason,
     why,
+    kind: envelope.kind,
     letter: envelope.event,
   })
   tree.done(envelope, envelope.incarnation === null ? 'buried' : 'stale')

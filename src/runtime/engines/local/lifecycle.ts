@@ -15,7 +15,13 @@ import { type Cell, OP_LAST, type Tree } from './tree.ts'
 
 /** User code threw: nothing of the step happened. Its event is kept as a dead letter, never tried again blindly. */
 export function crashCell(tree: Tree, cell: Cell, envelope: Envelope, error: ErrorData): void {
-  const pos = tree.fact('actor.crashed', cell.row, envelope.cause, { ...error, deadLetter: envelope.event, seq: envelope.seq })
+  const pos = tree.fact('actor.crashed', cell.row, envelope.cause, {
+    ...error,
+    deadLetter: envelope.event,
+    seq: envelope.seq,
+    kind: envelope.kind === 'mail' ? undefined : envelope.kind,
+    sender: envelope.from ?? undefined,
+  })
   tree.done(envelope, 'buried')
   const wasStarting = cell.row.status === 'starting'
   if (cell.row.supervised && !wasStarting) {
@@ -35,7 +41,7 @@ export function endCell(tree: Tree, cell: Cell, current: Envelope | null, reason
   if (cell.row.status === 'ended' || cell.row.status === 'gone') return
   const wasStarting = cell.row.status === 'starting'
   const final = finalReason(tree, cell, reason)
-  const told = current?.kind === 'stop' || current?.kind === 'kill' ? { letter: current.event, seq: current.seq } : {}
+  const told = current?.kind === 'stop' || current?.kind === 'kill' ? { letter: current.event, seq: current.seq, sender: current.from } : {}
   const pos = crash ?? tree.fact('actor.stopped', cell.row, current?.cause ?? null, { reason: final as unknown as Json, ...told })
   settle(tree, cell, pos, final)
   tree.change(cell, { status: 'ended', exit: final as unknown as Json, children: [] })
@@ -76,8 +82,8 @@ function endSubtree(tree: Tree, cell: Cell, pos: number, inOrder: boolean): void
 }
 
 /** What was for this life alone and comes too late for it. */
-function outlived(tree: Tree, cell: Cell, { to, from, event, cause: sent, seq }: Envelope, cause: number): void {
-  const facts = { to, from, event: event.type, reason: 'stale', why: 'the life that it was for has ended', sent, letter: event }
+function outlived(tree: Tree, cell: Cell, { to, from, event, cause: sent, seq, kind }: Envelope, cause: number): void {
+  const facts = { to, from, event: event.type, reason: 'stale', why: 'the life that it was for has ended', sent, kind, letter: event }
   tree.fact('message.dropped', cell.row, cause, facts)
   tree.draft.envelopeDone(seq, 'stale')
 }

@@ -53,8 +53,10 @@ export class Mailroom {
       removed.push(envelope)
       return false
     }
-    const ready = this.#ready.filter(keep)
-    this.#ready.splice(0, this.#ready.length, ...ready)
+    // In place: spreading a long list into a call would overflow the stack.
+    let kept = 0
+    for (const envelope of this.#ready) if (keep(envelope)) this.#ready[kept++] = envelope
+    this.#ready.length = kept
     const parked = (this.#parked.get(address) ?? []).filter(keep)
     if (parked.length > 0) this.#parked.set(address, parked)
     else this.#parked.delete(address)

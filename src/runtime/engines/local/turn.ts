@@ -7,7 +7,7 @@ import { CASCADE_STEPS_MAX, TURN_EXTERNALS_MAX } from '../../../limits.ts'
 import type { Envelope } from '../../cell.ts'
 import { isRoot } from '../../order.ts'
 import { stateName } from '../../step.ts'
-import { deliver, drop } from './deliver.ts'
+import { deliver } from './deliver.ts'
 import { fireTimer } from './fire.ts'
 import { type Intake, IntakeQueue } from './intake.ts'
 import { crashCell } from './lifecycle.ts'
@@ -102,7 +102,7 @@ export class Turns {
     const cell = this.#tree.cells.get(envelope.to)
     const message = `one event has led to ${CASCADE_STEPS_MAX} steps; ${envelope.event.type} to ${envelope.to} is not delivered`
     const canCrash = cell?.row.status === 'active' || (cell?.row.status === 'starting' && envelope.kind === 'start')
-    if (cell === undefined || !canCrash) drop(this.#tree, envelope, message)
+    if (cell === undefined || !canCrash) deliver(this.#tree, envelope)
     else
       crashCell(this.#tree, cell, envelope, {
         code: 'E_CASCADE',

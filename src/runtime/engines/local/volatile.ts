@@ -126,8 +126,13 @@ function mail(row: EffectRow, from: string, to: ActorRef, event: EventData): (tr
     const isParent = to.address === row.owner
     const cell = isParent ? undefined : tree.cells.get(to.address)?.row
     const incarnation = isParent ? row.incarnation : cell?.supervised === true ? null : to.incarnation
-    tree.post(null, 0, { kind: 'mail', to: to.address, incarnation, from, event }, row.cause)
+    tree.post(null, 0, { kind: 'mail', to: to.address, incarnation, from, event }, said(tree, row, to.address, event))
   }
+}
+
+/** On record before it is delivered: what comes in has a place in the journal, whoever it is from. */
+function said(tree: Tree, row: EffectRow, to: string, event: EventData): number {
+  return tree.fact('effect.said', ownerOf(row), row.cause, { id: row.id, kind: row.kind, to, event: event.type })
 }
 
 function emitted(row: EffectRow, event: EventData): (tree: Tree) => void {
@@ -142,7 +147,12 @@ function shown(row: EffectRow, from: string, snapshot: ShownSnapshot): (tree: Tr
     const owner = tree.cells.get(row.owner)
     if (owner === undefined || !isBound(owner.row, row.incarnation)) return
     const child = { id: row.invoke, incarnation: row.invocation }
-    tree.post(null, 0, { kind: 'child', to: row.owner, incarnation: row.incarnation, from, event, child }, row.cause)
+    tree.post(
+      null,
+      0,
+      { kind: 'child', to: row.owner, incarnation: row.incarnation, from, event, child },
+      said(tree, row, row.owner, event),
+    )
   }
 }
 

@@ -31,6 +31,8 @@ interface Watcher {
   readonly live: Frame[]
   missed: number
   wake: (() => void) | null
+  /** Nobody reads it any more. */
+  hasLeft: boolean
 }
 
 export class Watchers {
@@ -77,8 +79,24 @@ export class Watchers {
     this.#wakeAll()
   }
 
-  async *watch({ since = 0, gaps = 'tell' }: WatchOptions = {}): AsyncGenerator<Frame> {
-    const watcher: Watcher = { live: [], missed: 0, wake: null }
+  watch(options: WatchOptions = {}): AsyncIterableIterator<Frame> {
+    const watcher: Watcher = { live: [], missed: 0, wake: null, hasLeft: false }
+    const frames = this.#frames(watcher, options)
+    return {
+      next: () => frames.next(),
+      // A generator that waits would hear of it only with the next event, which may never come.
+      return: () => {
+        watcher.hasLeft = true
+        wake(watcher)
+        return frames.return(undefined)
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  async *#frames(watcher: Watcher, { since = 0, gaps = 'tell' }: WatchOptions): AsyncGenerator<Frame, undefined> {
     this.#watchers.add(watcher) // First: what is committed from here on is in the ring, so the history that is read next has no hole to it.
     try {
       let cursor = yield* this.#history(watcher, since)
@@ -98,7 +116,7 @@ export class Watchers {
         if (watcher.missed > 0) yield this.#gap({ missed: watcher.missed })
         watcher.missed = 0
         if (this.#next(cursor) !== undefined || watcher.live.length > 0) continue
-        if (wasClosed) return
+        if (wasClosed || watcher.hasLeft) return
         if (!this.#closed) await new Promise<void>((resolve) => (watcher.wake = resolve))
       }
     } finally {
@@ -145,7 +163,7 @@ export class Watchers {
 
   /** The budget of all watchers is used up: waits until the clock has filled it. */
   async #rest(watcher: Watcher): Promise<void> {
-    while (this.#budget < 0 && !this.#closed) {
+    while (this.#budget < 0 && !this.#closed && !watcher.hasLeft) {
       this.#wakeLater()
       await new Promise<void>((resolve) => (watcher.wake = resolve))
     }

@@ -2,6 +2,7 @@
  * What may be stored: plain JSON values, and nothing that JSON would change without a word.
  * `NaN`, `-0`, `undefined` and holes inside arrays, arrays with properties, Map, Date, class instances, functions, cycles are refused with the path at which they were found,
  * because a value that comes back different after a crash is worse than one that is refused. `undefined` object members are dropped, as JSON does.
+ * Keys that JSON would write with an escape (a quote, a backslash, a control character) are refused too: V8 may read them as other keys.
  */
 import { Defect } from './errors.ts'
 import { PAYLOAD_BYTES_MAX } from './limits.ts'
@@ -15,6 +16,12 @@ export const REF_KEY = '@troupe.ref'
 export const CHUNK_KEY = '@troupe.chunk'
 export const CONCAT_KEY = '@troupe.concat'
 const RESERVED: ReadonlySet<string> = new Set([REF_KEY, CHUNK_KEY, CONCAT_KEY])
+/**
+ * What JSON writes as an escape, in a key. V8 of Node 24 (seen in 24.21) may read such a key as another one: once it has parsed `{"k":{},"\\":1}`, it reads
+ * `{"k":{},"\"":1}` as that, too. Values are read as they are.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for.
+const ESCAPED_IN_KEYS = /["\\\u0000-\u001f\ud800-\udfff]/u
 
 /**
  * Checks that a value survives a round trip through JSON unchanged.
@@ -61,6 +68,7 @@ function walk(value: unknown, path: string, isRef: (value: object) => boolean, a
     }
     for (const key in value) {
       if (key.startsWith('@') && RESERVED.has(key)) throw notJson(`${path}.${key}`, 'a reserved key', 'choose another name')
+      if (ESCAPED_IN_KEYS.test(key)) throw escapedKey(path, key)
       const member = (value as Record<string, unknown>)[key]
       if (typeof member === 'object' ? member !== null && !isRef(member) : member !== undefined)
         walk(member, `${path}.${key}`, isRef, above)
@@ -69,9 +77,17 @@ function walk(value: unknown, path: string, isRef: (value: object) => boolean, a
   above.delete(value)
 }
 
-function notJson(path: string, found: string, why: string): Defect {
-  return new Defect('E_NOT_JSON', `${path} holds ${found}: ${why}`, { hint: 'keep contexts, events, inputs and outputs plain JSON' })
+function notJson(path: string, found: string, why: string, hint = 'keep contexts, events, inputs and outputs plain JSON'): Defect {
+  return new Defect('E_NOT_JSON', `${path} holds ${found}: ${why}`, { hint })
 }
+
+/** A key that could come back as another one. */
+function escapedKey(path: string, key: string): Defect {
+  const found = key.isWellFormed() ? 'a key with a quote, a backslash or a control character' : 'a key with a lone surrogate'
+  const shown = JSON.stringify(key.length > KEY_SHOWN_CHARS ? `${key.slice(0, KEY_SHOWN_CHARS)}...` : key)
+  return notJson(path, found, shown, 'use another key, or a list of pairs')
+}
+const KEY_SHOWN_CHARS = 80
 
 /** One value that is longer than a whole event may be is no state of an actor, but a file. */
 function tooLong(path: string, chars: number): Defect {

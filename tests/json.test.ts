@@ -17,13 +17,51 @@ test.each<[string, unknown, string]>([
   expect(() => assertJson(value, 'x')).toThrow(expect.objectContaining({ code: 'E_NOT_JSON', message: expect.stringContaining(message) }))
 })
 
-test('all that JSON holds passes, and comes back equal', () => {
+/** What JSON escapes in a text. */
+const escaped = ['"', '\\', '\n', '\u0000', '\u001f']
+
+test.each(escaped)('a key with %j is refused wherever it stands: the same text may be read as another key', (char) => {
+  const refused = (value: unknown, message: string) =>
+    expect(() => assertJson(value, 'x')).toThrow(
+      expect.objectContaining({ code: 'E_NOT_JSON', message, details: { hint: 'use another key, or a list of pairs' } }),
+    )
+  const what = 'holds a key with a quote, a backslash or a control character:'
+  refused({ [char]: 1 }, `x ${what} ${JSON.stringify(char)}`)
+  refused({ deep: [{ a: 1, [`a${char}b`]: null }] }, `x.deep[0] ${what} ${JSON.stringify(`a${char}b`)}`)
+})
+
+test('a key with half a character is refused, one with a whole one is not; a long one is told in part', () => {
+  expect(() => assertJson({ '\ud83d': 1 }, 'x')).toThrow('x holds a key with a lone surrogate: "\\ud83d"')
+  expect(() => assertJson({ [`${'k'.repeat(200)}"`]: 1 }, 'x')).toThrow(`control character: "${'k'.repeat(80)}..."`)
+  const fine = { '\ud83d\ude00': 1, 'é/ü': 1, "it's": 1, '\u007f\u2028': 1, '': 1 }
+  assertJson(fine, 'x')
+  expect(JSON.parse(JSON.stringify(fine))).toEqual(fine)
+})
+
+test('values hold what keys may not, and come back equal whatever was read before', () => {
+  for (const before of escaped) {
+    for (const char of escaped) {
+      const values = [{ k: {}, v: char }, [{}, char], { k: { v: `a${char}` }, w: [`${char}b`] }]
+      for (const value of values) {
+        assertJson(value, 'x')
+        JSON.parse(`{"k":{},${JSON.stringify(before)}:${JSON.stringify(before)}}`)
+        expect(JSON.parse(JSON.stringify(value))).toEqual(value)
+      }
+    }
+  }
+})
+
+test('all that JSON holds passes but keys that it escapes, and comes back equal', () => {
   let seen = 0
   assert(
     property(jsonValue(), (value) => {
       const text = JSON.stringify(value)
       const parsed: unknown = JSON.parse(text)
       if (text.includes('-0')) return
+      if (keysIn(parsed).some((key) => JSON.stringify(key) !== `"${key}"`)) {
+        expect(() => assertJson(parsed, 'x')).toThrow('holds a key with')
+        return
+      }
       assertJson(parsed, 'x')
       expect(JSON.parse(JSON.stringify(parsed))).toEqual(parsed)
       seen++
@@ -32,6 +70,12 @@ test('all that JSON holds passes, and comes back equal', () => {
   )
   expect(seen).toBeGreaterThan(100)
 })
+
+function keysIn(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const below = Object.values(value).flatMap(keysIn)
+  return Array.isArray(value) ? below : [...Object.keys(value), ...below]
+}
 
 const cycle: { o?: unknown } = {}
 cycle.o = cycle

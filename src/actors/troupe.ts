@@ -39,7 +39,7 @@ export interface TroupeOptions<M extends Machines> {
 }
 
 export interface Troupe {
-  /** Starts a tree. When this resolves, the run is in the store and goes on after a crash. @throws {Defect} `E_TREE_INVALID`. @throws {UserError} `E_RUN_EXISTS`. */
+  /** Starts a tree. When this resolves, the run is in the store and goes on after a crash. @throws {Defect} `E_TREE_INVALID`. @throws {UserError} `E_RUN_EXISTS`, `E_USAGE`, `E_PAYLOAD_TOO_LARGE`. */
   start(tree: TreeSpec, options?: StartOptions): Promise<RunSession>
   /** Goes on with a run, from the tree that is stored in it and the code that is registered here. @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`, `E_MACHINE_CHANGED`, `E_MACHINE_UNKNOWN`, `E_MIGRATION_FAILED`. */
   resume(run: string, options?: ResumeOptions): Promise<RunSession>

@@ -10,6 +10,7 @@
  */
 import { type AnyStateMachine, StateMachine } from 'xstate'
 import { Defect } from '../errors.ts'
+import { orderAtoms } from './atoms.ts'
 import type { ActorRef } from './cell.ts'
 import { Ref } from './ref.ts'
 
@@ -171,12 +172,13 @@ export function firstMacrostep(machine: AnyStateMachine, input: unknown, scope: 
 /** Builds a live snapshot from stored parts. Empty children and context keep XState from building actors and from changing our row. */
 export function restore(
   machine: AnyStateMachine,
-  stored: { status: string; value: unknown; output?: unknown; error?: unknown; historyValue?: unknown },
+  stored: { status: string; value: unknown; output?: unknown; error?: unknown; historyValue?: unknown; atoms?: readonly string[] },
   parts: { context: unknown; children: Record<string, unknown> },
 ): LiveSnapshot {
   const row = { ...stored, historyValue: stored.historyValue ?? {}, context: {}, children: {} }
   if (!isMachine(machine)) return { ...row, ...parts, machine } as unknown as LiveSnapshot // A reducer's snapshot is what it looks like.
   const live = machine.restoreSnapshot(row as never, undefined as never) as unknown as LiveSnapshot
+  orderAtoms(live, stored.atoms)
   live.context = parts.context
   live.children = parts.children
   return live

@@ -17,7 +17,7 @@ import { parseWithRefs } from './ref.ts'
 import { decode } from './snapshot.ts'
 import { step } from './step.ts'
 import type { EffectRow, MachineRow } from './store.ts'
-import { type Definition, definitionOf } from './versions.ts'
+import { definitionOf } from './versions.ts'
 
 export type Machines = Readonly<Record<string, AnyStateMachine>>
 // biome-ignore lint/suspicious/noExplicitAny: handlers of different effects stand side by side.
@@ -167,8 +167,6 @@ function logicOf({ name, machine }: Entry, src: string): PlainLogic {
   })
 }
 
-/** A reducer has no states that a stored snapshot could rest on. */
-const REDUCER: Definition = { states: {}, actors: [] }
 const rows = new WeakMap<CellCode, MachineRow>()
 
 function machineRow(name: string, entry: Entry | undefined): MachineRow | null {
@@ -176,7 +174,7 @@ function machineRow(name: string, entry: Entry | undefined): MachineRow | null {
   const { machine, version } = entry
   const known = rows.get(machine)
   if (known?.name === name) return known
-  const row = { name, version, definition: (isMachine(machine) ? definitionOf(machine) : REDUCER) as unknown as Json }
+  const row = { name, version, definition: definitionOf(machine) as unknown as Json }
   rows.set(machine, row)
   return row
 }

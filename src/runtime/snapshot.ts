@@ -8,6 +8,7 @@ import { hash } from 'node:crypto'
 import type { AnyStateMachine } from 'xstate'
 import { errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
+import { atomsOf } from './atoms.ts'
 import type { ChildLink, EncodedSnapshot } from './cell.ts'
 import { opened } from './chunks/open.ts'
 import { chunksOf, type Entry, textOf, whole } from './chunks/part.ts'
@@ -81,6 +82,7 @@ export function encode(live: LiveSnapshot, before?: LiveSnapshot | null): Encode
     historyValue: historyOf(live),
     output: live.output,
     error: live.error === undefined ? undefined : errorData(live.error),
+    atoms: atomsOf(live),
   }
   const isLarge = before !== undefined && before !== null && large.has(before.context as object) && exceeds(live.context, WHOLE_CHARS)
   const text = isLarge ? null : JSON.stringify(content)
@@ -139,6 +141,7 @@ export function contentOf({ json, chunks }: EncodedSnapshot): {
   historyValue?: { readonly [id: string]: readonly { readonly id: string }[] }
   output?: Json
   error?: Json
+  atoms?: readonly string[]
 } {
   const content = JSON.parse(json)
   if (chunks === undefined || chunks.length === 0) return content
@@ -158,7 +161,7 @@ export const refOf = (link: ChildLink): Ref => new Ref(link.address, link.incarn
 
 /** What people see of a snapshot. */
 export function plainSnapshot(encoded: EncodedSnapshot): { status: string; value: Json; context: Json; output?: Json; error?: Json } {
-  const { historyValue: _, ...plain } = contentOf(encoded)
+  const { historyValue: _, atoms: __, ...plain } = contentOf(encoded)
   return plain
 }
 

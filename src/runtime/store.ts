@@ -227,7 +227,10 @@ export interface CheckReport {
 export interface Store {
   /** `~/.troupe/troupe.db`, or `:memory:`. */
   readonly path: string
-  /** @throws {UserError} `E_RUN_EXISTS`. */
+  /**
+   * @throws {UserError} `E_RUN_EXISTS`. @throws {Defect} `E_RUN_ID`; `E_NOT_JSON` for a name or project that is neither text nor null, and for what JSON
+   * cannot hold. Then there is no run.
+   */
   createRun(row: RunRow, first: Omit<Commit, 'run' | 'epoch' | 'expectedPosition'>): void
   /**
    * Takes ownership: holds the run's lock file until {@link Owned.release}, verifies what a resume rests on, and raises the epoch.
@@ -237,8 +240,9 @@ export interface Store {
   own(run: string, owner: NonNullable<RunRow['owner']>, options?: { takeOver?: boolean }): Owned
   /** Is the owner of this run alive? True also for the process that asks. */
   isOwned(run: string): boolean
+  /** @throws {UserError} `E_STORE_DAMAGED` where its row is not what was written. */
   run(run: string): RunRow | null
-  /** Newest first. */
+  /** Newest first. A run whose own row is damaged is left out, and does not count: `run` and `check` tell of it, and the others can be found. */
   runs(filter?: RunFilter): readonly RunRow[]
   /** Entries with `since < pos`, in order, at most `limit` (default 1000). Entries before the anchor of a pruned run are gone. */
   journal(run: string, since: number, limit?: number): readonly JournalEntry[]

@@ -9,16 +9,23 @@
  * Guards, actions and the shape of contexts are code, and not looked at: whoever changes what a context holds raises the version.
  */
 import type { AnyStateMachine } from 'xstate'
+import { effectOf } from '../effect.ts'
 import type { Json } from '../json.ts'
-import { nodesOf, type StateNode } from './host.ts'
+import { isMachine, nodesOf, type StateNode } from './host.ts'
+import { kindOf, type PlainLogic } from './logic/kinds.ts'
 import type { MachineRow } from './store.ts'
 
 /** Plain data, stored with the run. */
 export interface Definition {
+  /** `transition` for the reducer of `fromTransition`, which has no states; left out for a machine. */
+  readonly kind?: 'transition'
   /** By path from the root, `` for the root itself: `review.open`. */
   readonly states: Readonly<Record<string, StateDefinition>>
-  /** Names in `setup({ actors })`. */
-  readonly actors: readonly string[]
+  /**
+   * What stands under each name in `setup({ actors })`: `machine`, `transition`, `promise`, `callback`, `observable` or `effect:<kind>`.
+   * A list of the names alone is the form of before kinds were written down: then no kind is known.
+   */
+  readonly actors: Readonly<Record<string, string>> | readonly string[]
 }
 
 interface StateDefinition {
@@ -34,14 +41,22 @@ interface StateDefinition {
   readonly on?: readonly string[]
 }
 
-export function definitionOf(machine: AnyStateMachine): Definition {
+export function definitionOf(machine: AnyStateMachine | PlainLogic): Definition {
+  if (!isMachine(machine)) return { kind: 'transition', states: {}, actors: {} }
   const states: Record<string, StateDefinition> = {}
   for (const node of nodesOf(machine)) states[pathOf(node.path)] = stateOf(node)
-  return { states, actors: Object.keys(machine.implementations.actors).sort() }
+  const known = Object.entries<unknown>(machine.implementations.actors).sort(([a], [b]) => (a < b ? -1 : 1))
+  return { states, actors: Object.fromEntries(known.map(([src, logic]) => [src, kindOfActor(logic)])) }
 }
 
-/** A path as text. A dot in a key is written `\.`. */
-export const pathOf = (keys: readonly string[]): string => keys.map((key) => key.replaceAll('.', '\\.')).join('.')
+function kindOfActor(logic: unknown): string {
+  const effect = effectOf(logic)
+  if (effect !== undefined) return `effect:${effect.kind}`
+  return isMachine(logic) ? 'machine' : (kindOf(logic) ?? 'unknown')
+}
+
+/** A path as text, another one for each path: a dot in a key is written `\.`, a backslash `\\`. */
+export const pathOf = (keys: readonly string[]): string => keys.map((key) => key.replace(/[\\.]/g, '\\$&')).join('.')
 
 function stateOf({ id, type, history, config, invoke }: StateNode): StateDefinition {
   const { initial } = config
@@ -91,9 +106,10 @@ interface Difference {
 
 /** Pure, and total: the same two machines always get the same verdict, wherever the actors of a run stand. */
 export function compare(before: Omit<MachineRow, 'name'>, after: Omit<MachineRow, 'name'>): Comparison {
-  const [was, is] = [before.definition as unknown as Definition, after.definition as unknown as Definition]
+  const was = before.definition as unknown as Definition
+  const is = readAs(was, after.definition as unknown as Definition)
   const gone = Object.keys(was.states).filter((path) => is.states[path] === undefined)
-  const all = [...states(was, is), ...actors(was, is)]
+  const all = [...differ(was, is)]
   const differences = [...all.filter(({ breaks }) => breaks), ...all.filter(({ breaks }) => !breaks)].map(({ what }) => what)
   const isRaised = before.version !== after.version
   const breaks = all.some((difference) => difference.breaks)
@@ -101,8 +117,31 @@ export function compare(before: Omit<MachineRow, 'name'>, after: Omit<MachineRow
   return { verdict, differences, gone }
 }
 
+/** Definitions of before kinds were written down have backslashes in paths as they stand: paths are compared as those were written. */
+function readAs(was: Definition, is: Definition): Definition {
+  if (!Array.isArray(was.actors)) return is
+  const states = Object.entries(is.states).map(([path, state]) => [
+    path.replace(/\\([\\.])/g, (two, one) => (one === '.' ? two : one)),
+    state,
+  ])
+  return { ...is, states: Object.fromEntries(states) }
+}
+
+function* differ(was: Definition, is: Definition): Generator<Difference> {
+  // Of another kind nothing else can be compared: a reducer has no states that could be gone.
+  if (isReducer(was) !== isReducer(is)) yield { what: `it was a ${sortOf(was)} and is a ${sortOf(is)}`, breaks: true }
+  else {
+    yield* states(was, is)
+    yield* actors(was, is)
+  }
+}
+
+/** A machine has its root at least: that tells a reducer of before kinds were written down, too. */
+const isReducer = ({ kind, states }: Definition): boolean => kind === 'transition' || Object.keys(states).length === 0
+const sortOf = (definition: Definition): string => (isReducer(definition) ? 'reducer (fromTransition)' : 'machine')
+
 const named = (path: string): string => (path === '' ? 'the machine' : `\`${path}\``)
-const parentOf = (path: string): string => path.replace(/(?:^|(?<!\\)\.)(?:\\.|[^.\\])*$/, '')
+const parentOf = (path: string): string => path.replace(/(?:^|\.)(?:\\.|[^.\\])*\\?$/, '')
 
 function* states(was: Definition, is: Definition): Generator<Difference> {
   for (const [path, state] of Object.entries(was.states)) {
@@ -154,13 +193,24 @@ function* state_(path: string, was: StateDefinition, is: StateDefinition): Gener
 
 const invokesOf = ({ invoke = [] }: StateDefinition): readonly string[] => invoke.map(({ id, src }) => JSON.stringify([id, src]))
 
-function actors(was: Definition, is: Definition): Iterable<Difference> {
-  return list(
-    was.actors,
-    is.actors,
+function* actors(was: Definition, is: Definition): Generator<Difference> {
+  const [old, now] = [kindsOf(was), kindsOf(is)]
+  yield* list(
+    [...old.keys()],
+    [...now.keys()],
     (src) => `the actor '${src}' is gone`,
     (src) => `the actor '${src}' is new`,
   )
+  for (const [src, before] of old) {
+    const after = now.get(src)
+    if (before !== null && after !== undefined && before !== after)
+      yield { what: `the actor '${src}' was ${before} and is ${after}`, breaks: true }
+  }
+}
+
+/** By src; null where the kind is not known. */
+function kindsOf({ actors }: Definition): ReadonlyMap<string, string | null> {
+  return new Map(Array.isArray(actors) ? actors.map((src: string) => [src, null]) : Object.entries(actors))
 }
 
 function* list(

@@ -76,6 +76,26 @@ const FOUND: Readonly<Record<string, { readonly machine: Machine; readonly plays
     },
     plays: [{ waitMs: 40 }, send('x'), send('y')],
   },
+  'two regions whose `always` exclude each other, asked in the order in which they were entered': {
+    machine: {
+      root: {
+        type: 'parallel',
+        states: {
+          p: {
+            initial: 'p',
+            states: {
+              p: { always: [{ target: 'p.q', ops: [] }] },
+              q: { always: [{ target: 'p', ops: [{ do: 'add', key: 'n', by: 1 }] }] },
+            },
+          },
+          q: { always: [{ target: 'p', ops: [] }], initial: 'p', states: { p: {} } },
+        },
+      },
+      kids: {},
+      catches: false,
+    },
+    plays: [send('x'), send('x'), send('x')],
+  },
   'a child that is stopped by its reference once more': {
     machine: {
       root: { initial: 'p', states: { p: { on: { x: [{ ops: [{ do: 'stop', kid: 'b', by: 'ref' }] }] } } } },

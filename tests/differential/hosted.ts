@@ -112,8 +112,8 @@ class Hosted {
     const ends = facts.flatMap(({ type, path, data }) => (path?.startsWith(ROOT) === true ? endOf(type, path, data) : []))
     const told = facts.flatMap(({ type, path, data }) => (type === 'event.emitted' ? [`${path} ${data.event.type} ${data.event.n}`] : []))
     this.#alive = this.#live()
-    const actors = this.#alive.map((path) => [path, this.#actor(store, path)] as const)
-    return { actors: Object.fromEntries(actors), ends: byActor(ends), told: byActor(told), trace: this.#trace.splice(0) }
+    const actors = Object.fromEntries(this.#alive.map((path) => [path, this.#actor(store, path)]))
+    return { actors, ends: byActor(ends), told: ROOT in actors ? byActor(told) : [], trace: this.#trace.splice(0) }
   }
 
   #open(): Life {

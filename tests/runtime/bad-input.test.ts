@@ -48,7 +48,9 @@ async function live(
   const { life: next, session: again } = await comeBack(folder, machines, clock, session.id)
   const facts = factsOf(next.store, session.id)
   const lived = {
-    crashes: facts.flatMap(({ type, data: { deadLetter: _, seq: __, machine: ___, ...data } }) => (type === 'actor.crashed' ? [data] : [])),
+    crashes: facts.flatMap(({ type, data: { deadLetter: _, seq: __, machine: ___, kind: ____, sender: _____, ...data } }) =>
+      type === 'actor.crashed' ? [data] : [],
+    ),
     facts,
     one: again.snapshot('/top/one')?.context,
     session: again,

@@ -120,7 +120,11 @@ test.each([
     await waitUntil('it has crashed', () => factsOf(store, session.id, 'actor.crashed').length > 0)
     await clock.settled()
     await session.send('/top/two', { type: 'add', n: 1 })
-    const [{ data: { deadLetter, seq: _, machine: __, ...data } = {} } = {}, ...more] = factsOf(store, session.id, 'actor.crashed')
+    const [{ data: { deadLetter, seq: _, machine: __, kind: ___, sender: ____, ...data } = {} } = {}, ...more] = factsOf(
+      store,
+      session.id,
+      'actor.crashed',
+    )
     expect({
       data,
       type: (deadLetter as { type: string }).type,

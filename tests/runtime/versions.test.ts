@@ -26,7 +26,7 @@ test('a definition is what stored snapshots rest on', () => {
     { kid: kid as never },
   )
   expect(definitionOf(machine)).toEqual({
-    actors: ['kid'],
+    actors: { kid: 'machine' },
     states: {
       '': { id: 'm', type: 'compound', initial: 'a' },
       a: {

@@ -10,6 +10,7 @@ import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../e
 import { readRun } from '../reader.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
 import { judgeMachines } from './local/migrate.ts'
+import { assertResume, assertStart } from './local/options.ts'
 import { type Findings, investigate } from './local/recovery.ts'
 import { LocalSession } from './local/session.ts'
 import { Tree } from './local/tree.ts'
@@ -38,6 +39,7 @@ export function localEngine(options: LocalEngineOptions): Engine {
 
   return {
     start: async (tree, host, start) => {
+      assertStart(start)
       const run = start.id ?? newId()
       if (store.run(run) !== null)
         throw new UserError('E_RUN_EXISTS', 'a run with this id exists', { where: run, fix: `resume it, or choose another id`, exit: 2 })
@@ -154,6 +156,7 @@ function spentTokens(store: Store, run: string): number {
 
 async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['owner']>, options: ResumeOptions): Promise<RunSession> {
   const { store, host, clock } = parts
+  assertResume(run, options)
   const before = store.run(run)
   if (before === null)
     throw new UserError('E_RUN_NOT_FOUND', `no run \`${run}\` in ${store.path}`, {

@@ -122,9 +122,17 @@ export function memoryStore(memory: SharedMemory = sharedMemory()): Store {
 
 /** The row may tell of the run as it is before its first commit, or after it. */
 function created(row: RunRow, first: Parameters<Store['createRun']>[1]): MemoryRun {
-  if (!RUN_ID.test(row.run))
-    throw new Defect('E_RUN_ID', `${JSON.stringify(row.run)} is no run id`, { hint: 'letters, digits, - and _, at most 64' })
-  for (const field of ['tree', 'input', 'meta', 'output'] as const) assertJson(row[field], field)
+  const id: unknown = row.run
+  if (typeof id !== 'string' || !RUN_ID.test(id)) {
+    const shown = typeof id === 'string' ? JSON.stringify(id) : `a ${typeof id}`
+    throw new Defect('E_RUN_ID', `${shown} is no run id`, { hint: 'letters, digits, - and _, at most 64' })
+  }
+  for (const field of ['name', 'project', 'tree', 'input', 'meta', 'output'] as const) assertJson(row[field], field)
+  for (const field of ['name', 'project'] as const) {
+    const value: unknown = row[field]
+    if (value !== null && typeof value !== 'string')
+      throw new Defect('E_NOT_JSON', `${field} holds a ${typeof value}: it is a string or null`)
+  }
   const position = first.journal.length === 0 ? row.position : first.journal[0]!.pos - 1
   if (row.position !== position && row.position !== position + first.journal.length) throw gap(row.position, position)
   const run = newRun(row, position)

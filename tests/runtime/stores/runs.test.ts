@@ -1,7 +1,9 @@
 /** Runs: made once, listed newest first, changed by commits; and the requests that other processes leave for them. */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { memoryStore } from '../../../src/runtime/stores/memory.ts'
 import { sqliteStore } from '../../../src/runtime/stores/sqlite/store.ts'
+import { edit } from './damage.ts'
 import { cell, commit, entries, folder, OWNER, openStore, RUN, runRow, steps, thrown } from './samples.ts'
 
 test('changes of the run row touch what they name, and null is a change', () => {
@@ -45,6 +47,45 @@ test('a run is created once, with its first rows or not at all', () => {
   expect(store.run('wrong')).toBeNull()
   expect(thrown(() => store.createRun(runRow('../evil'), first))).toMatchObject({ name: 'Defect', code: 'E_RUN_ID' })
   expect(thrown(() => store.createRun(runRow('x', { meta: { when: new Date(0) } as never }), first)).code).toBe('E_NOT_JSON')
+})
+
+test.each([
+  ['SQLite', () => openStore(join(folder(), 'troupe.db'))],
+  ['memory', memoryStore],
+] as const)('%s refuses a run whose id, name or project would not come back as it is, and keeps nothing of it', (_, open) => {
+  const store = open()
+  const codes = (['run', 'name', 'project'] as const).map((field) =>
+    [7, {}, true, ['a'], undefined, 1n, '\ud800'].map((value) => {
+      const { name, code } = thrown(() => store.createRun(runRow('odd', { [field]: value as never }), commit()))
+      return `${name} ${code}`
+    }),
+  )
+  const not = (code: string) => Array.from({ length: 7 }, () => `Defect ${code}`)
+  expect(codes).toEqual([not('E_RUN_ID'), not('E_NOT_JSON'), not('E_NOT_JSON')])
+  expect(store.runs()).toEqual([])
+  const named = [runRow('b', { name: '7', project: null }), runRow('a', { name: null, project: '' })]
+  for (const row of named) store.createRun(row, commit({ clock: row.clock }))
+  expect(store.runs()).toEqual(named)
+})
+
+test.each([
+  ['its own row', "UPDATE run SET name = 'other' WHERE run = '01C'"],
+  ['its head', "UPDATE head SET run_ms = run_ms + 1 WHERE run = (SELECT k FROM run WHERE run = '01C')"],
+])('a run is left out of the list where %s is damaged: asked for and checked it is told, and the others go on', (_, sql) => {
+  const path = join(folder(), 'troupe.db')
+  const store = openStore(path)
+  const rows = ['01A', '01B', '01C'].map((id) => runRow(id))
+  for (const row of rows) store.createRun(row, commit({ clock: row.clock }))
+  store.close()
+  edit(path, sql)
+  const again = openStore(path)
+  expect([again.runs(), again.runs({ limit: 1 }), again.runs({ limit: 0 })]).toEqual([[rows[1], rows[0]], [rows[1]], []])
+  expect(thrown(() => again.run('01C'))).toMatchObject({ name: 'UserError', code: 'E_STORE_DAMAGED' })
+  expect(thrown(() => again.own('01C', OWNER))).toMatchObject({ name: 'UserError', code: 'E_STORE_DAMAGED' })
+  expect(again.check().findings.map(({ run, code }) => `${run} ${code}`)).toContain('01C E_STORE_DAMAGED')
+  const owned = again.own('01B', OWNER)
+  owned.commit(commit({ run: '01B', journal: entries(1) }))
+  expect(again.run('01B')?.position).toBe(1)
 })
 
 test('requests of other processes wait in order until a commit takes them', () => {

@@ -3,7 +3,7 @@
  * A commit then rewrites a small row and not the tree, the input and the task file.
  */
 import type { Database } from 'better-sqlite3'
-import { Defect } from '../../../errors.ts'
+import { Defect, UserError } from '../../../errors.ts'
 import { assertJson, type Json } from '../../../json.ts'
 import type { Commit, RunFilter, RunRow, RunStatus } from '../../store.ts'
 import type { Blobs, Stored } from './blob.ts'
@@ -32,11 +32,12 @@ export interface RunColumns {
 }
 
 export interface RunRows {
-  /** Adds both rows, and gives the run's small key. @throws {Defect} `E_RUN_ID`, `E_NOT_JSON`. @throws {UserError} `E_STORE_FULL`. */
+  /** Adds both rows, of what {@link assertRun} takes, and gives the run's small key. @throws {UserError} `E_STORE_FULL`. */
   insert(row: RunRow): number
   /** The small key, or null where there is no such run. */
   key(run: string): number | null
   get(run: string): RunRow | null
+  /** Without those whose rows are damaged. */
   list(filter: RunFilter): readonly RunRow[]
   change(key: number, changes: NonNullable<Commit['run_']>): void
   /** Number of the lock file that the owner of the current epoch holds, or held. */
@@ -48,18 +49,15 @@ export interface RunRows {
 /** Run ids name lock files too, so they keep to characters that are safe in a file name. */
 const RUN_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-/** So that `Infinity` may be asked for. */
-const LIMIT_MAX = 2 ** 31
-
 export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
   const next = db.prepare<[], number>("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'run'), 0) + 1").pluck()
   const insert = db.prepare('INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const key = db.prepare<[string], number>('SELECT k FROM run WHERE run = ?').pluck()
   const get = db.prepare<[string], RunColumns>('SELECT * FROM run WHERE run = ?')
   const byKey = db.prepare<[number], RunColumns>('SELECT * FROM run WHERE k = ?')
-  const list = db.prepare<[{ project: string | null; status: string | null; limit: number }], RunColumns>(`SELECT * FROM run
+  const list = db.prepare<[{ project: string | null; status: string | null }], RunColumns>(`SELECT * FROM run
     WHERE (@project IS NULL OR project = @project) AND (@status IS NULL OR status IN (SELECT value FROM json_each(@status)))
-    ORDER BY run.run DESC LIMIT @limit`)
+    ORDER BY run.run DESC`)
   const update = db.prepare('UPDATE run SET status = ?, reason = ?, limits = ?, output = ?, ended_at = ?, owner = ?, sum = ? WHERE k = ?')
 
   function whole(columns: RunColumns): RunColumns {
@@ -75,9 +73,6 @@ export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
     return k
   }
   function add(row: RunRow): number {
-    if (!RUN_ID.test(row.run))
-      throw new Defect('E_RUN_ID', `${JSON.stringify(row.run)} is no run id`, { hint: 'letters, digits, - and _, at most 64' })
-    for (const field of ['tree', 'input', 'meta', 'output'] as const) assertJson(row[field], field)
     const columns = encode(newKey(), row, blobs)
     insert.run(...Object.values(columns), runSum(columns))
     const { epoch, position, hash, clock, counters } = row
@@ -107,13 +102,15 @@ export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
       const columns = get.get(run)
       return columns === undefined ? null : decode(columns)
     },
-    list({ project, status, limit }) {
-      const filter = {
-        project: project ?? null,
-        status: status === undefined ? null : toText(status, 'status'),
-        limit: Math.min(Math.max(0, limit ?? LIMIT_MAX), LIMIT_MAX),
+    list({ project, status, limit = Number.POSITIVE_INFINITY }) {
+      const filter = { project: project ?? null, status: status === undefined ? null : toText(status, 'status') }
+      const found: RunRow[] = []
+      if (limit <= 0) return found
+      for (const columns of list.iterate(filter)) {
+        const row = soundOrNull(() => decode(columns))
+        if (row !== null && found.push(row) >= limit) break
       }
-      return list.all(filter).map(decode)
+      return found
     },
     change,
     seat: (k) => heads.read(k).seat,
@@ -123,6 +120,34 @@ export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
       heads.write(k, { ...head, epoch: head.epoch + 1, seat })
       return head.epoch + 1
     },
+  }
+}
+
+/** Null for a row that is damaged: it is no reason to give none of the others. */
+function soundOrNull(read: () => RunRow): RunRow | null {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'E_STORE_DAMAGED') return null
+    throw error
+  }
+}
+
+/**
+ * Nothing of another type than its column's: SQLite makes text of a number, and the sum would not hold when the row is read.
+ * @throws {Defect} `E_RUN_ID`, `E_NOT_JSON`.
+ */
+export function assertRun(row: RunRow): void {
+  const id: unknown = row.run
+  if (typeof id !== 'string' || !RUN_ID.test(id)) {
+    const shown = typeof id === 'string' ? JSON.stringify(id) : `a ${typeof id}`
+    throw new Defect('E_RUN_ID', `${shown} is no run id`, { hint: 'letters, digits, - and _, at most 64' })
+  }
+  for (const field of ['name', 'project', 'tree', 'input', 'meta', 'output'] as const) assertJson(row[field], field)
+  for (const field of ['name', 'project'] as const) {
+    const value: unknown = row[field]
+    if (value !== null && typeof value !== 'string')
+      throw new Defect('E_NOT_JSON', `${field} holds a ${typeof value}: it is a string or null`)
   }
 }
 

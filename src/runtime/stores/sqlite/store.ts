@@ -22,7 +22,7 @@ import { ownership } from './ownership.ts'
 import { reads } from './read.ts'
 import { retention } from './retention.ts'
 import { rowsOf } from './rows.ts'
-import type { RunRows } from './run-row.ts'
+import { assertRun, type RunRows } from './run-row.ts'
 import { transactions } from './transaction.ts'
 
 export interface SqliteStoreOptions {
@@ -74,11 +74,13 @@ export function sqliteStore({ path, busyTimeoutMs = 15_000, synchronous = 'full'
 
   return {
     path: file,
-    createRun: (row, first) =>
+    createRun(row, first) {
+      assertRun(row)
       tx.write(() => {
         if (rows.key(row.run) !== null) throw exists(row.run, file)
         create(rows, write, row, first)
-      }),
+      })
+    },
     own,
     isOwned,
     run: (run) => tx.read(() => rows.get(run)),

@@ -242,7 +242,7 @@ export interface Store {
   isOwned(run: string): boolean
   /** @throws {UserError} `E_STORE_DAMAGED` where its row is not what was written. */
   run(run: string): RunRow | null
-  /** Newest first. A run whose own row is damaged is left out, and does not count: `run` and `check` tell of it, and the others can be found. */
+  /** Newest first. @throws {UserError} `E_STORE_DAMAGED` where one of them is damaged: left out, it would seem never to have been. The others can still be had by their ids. */
   runs(filter?: RunFilter): readonly RunRow[]
   /** Entries with `since < pos`, in order, at most `limit` (default 1000). Entries before the anchor of a pruned run are gone. */
   journal(run: string, since: number, limit?: number): readonly JournalEntry[]

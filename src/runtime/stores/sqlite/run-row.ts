@@ -3,7 +3,7 @@
  * A commit then rewrites a small row and not the tree, the input and the task file.
  */
 import type { Database } from 'better-sqlite3'
-import { Defect, UserError } from '../../../errors.ts'
+import { Defect } from '../../../errors.ts'
 import { assertJson, type Json } from '../../../json.ts'
 import type { Commit, RunFilter, RunRow, RunStatus } from '../../store.ts'
 import type { Blobs, Stored } from './blob.ts'
@@ -107,8 +107,8 @@ export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
       const found: RunRow[] = []
       if (limit <= 0) return found
       for (const columns of list.iterate(filter)) {
-        const row = soundOrNull(() => decode(columns))
-        if (row !== null && found.push(row) >= limit) break
+        // A damaged run is told, not left out: a list without it would say that it never was.
+        if (found.push(decode(columns)) >= limit) break
       }
       return found
     },
@@ -120,16 +120,6 @@ export function runRows(db: Database, heads: Heads, blobs: Blobs): RunRows {
       heads.write(k, { ...head, epoch: head.epoch + 1, seat })
       return head.epoch + 1
     },
-  }
-}
-
-/** Null for a row that is damaged: it is no reason to give none of the others. */
-function soundOrNull(read: () => RunRow): RunRow | null {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof UserError && error.code === 'E_STORE_DAMAGED') return null
-    throw error
   }
 }
 

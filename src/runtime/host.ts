@@ -112,15 +112,20 @@ export class Scope {
     return [...this.#held].flatMap(([systemId, raw]) => (raw === null ? [] : [{ systemId, raw }]))
   }
 
-  /** Frees the system ids that a child holds when it is over, at once: a sibling may take them in the same step. Those that it has lost stay with others. */
+  /**
+   * Frees the system ids that a child holds when it is over, at once: a sibling may take them in the same step. Those that it has lost stay with others.
+   * What actors below it hold is not found any more, and freed with their end.
+   */
   free(child: unknown): void {
     for (const [systemId, raw] of this.#held) if (raw === child) this.#held.set(systemId, null)
     const { address, incarnation } = child as Partial<ActorRef>
     for (const systemId of Object.keys(this.#taken)) {
       const holder = this.#taken[systemId]
-      if (holder?.address !== address || holder?.incarnation !== incarnation || this.#held.has(systemId)) continue
+      if (holder === undefined || this.#held.has(systemId)) continue
+      const isOwn = holder.address === address && holder.incarnation === incarnation
+      if (!isOwn && !holder.address.startsWith(`${address}/`)) continue
       this.#held.set(systemId, null)
-      this.systemIdsFreed.push(systemId)
+      if (isOwn) this.systemIdsFreed.push(systemId)
     }
   }
 

@@ -96,6 +96,28 @@ const FOUND: Readonly<Record<string, { readonly machine: Machine; readonly plays
     },
     plays: [send('x'), send('x'), send('x')],
   },
+  'an actor below a child that is stopped in this very step, looked up by its system id': {
+    machine: {
+      root: {
+        initial: 'p',
+        states: {
+          p: {
+            on: { x: [{ target: 'p', reenter: true, ops: [{ do: 'send', to: { system: '/i/a' }, event: 'y', delay: 5 }] }] },
+            invoke: [{ id: 'i' }],
+          },
+        },
+      },
+      kids: {
+        i: {
+          machine: { root: plain, kids: { a: { ...kid(plain), system: true } }, first: 'a', catches: false },
+          system: false,
+          sync: false,
+        },
+      },
+      catches: false,
+    },
+    plays: [send('x'), { waitMs: 10 }, send('x'), { waitMs: 10 }],
+  },
   'a child that is stopped by its reference once more': {
     machine: {
       root: { initial: 'p', states: { p: { on: { x: [{ ops: [{ do: 'stop', kid: 'b', by: 'ref' }] }] } } } },

@@ -20,6 +20,8 @@
  * - ROOT_ENDED: what actors that are still handling an event do after the root has ended. Here the run is over at that moment, and what they emit
  *   in the last play is not compared.
  * - DOUBLE_CHILD: a state that XState enters a second time without having left it invokes a second child under one id. Here that is refused; not compared.
+ * - STOPPED_BUSY: a child that is stopped while it handles an event loses what waits for it there, also what was sent to it before the stop. Here that is
+ *   still delivered, as it is to an idle child in both. Not compared.
  * - TIES: timers of different actors that are due at the same instant fire in the order they were set. An actor sets its timers here before anybody
  *   handles what it has sent, and in the order of its operations there. Such a case is not compared; see {@link Unlike}.
  */
@@ -54,12 +56,13 @@ export type Unlike =
   | 'earlyMail'
   | 'earlyLookUp'
   | 'successor'
+  | 'stoppedBusy'
 
 export const INPUT: Input = { path: ROOT, nth: 0, bossNth: 0, energy: ENERGY, peer: null }
 
 type Parts = Omit<AnyActor, '_parent'> & {
   readonly _parent?: AnyActor
-  readonly mailbox: { _current: unknown; _process(event: { type: string }): void }
+  readonly mailbox: { _current: { next: unknown } | null; _process(event: { type: string }): void }
   _stop(): void
   readonly _deferred: readonly unknown[]
   readonly _snapshot?: { status: string }
@@ -226,6 +229,11 @@ class Oracle {
       if (id === undefined || children?.[id] === this.#sources.get(event)) process(event)
       this.#busy.pop()
       this.#checkChildren(actor)
+    }
+    const stop = actor._stop.bind(actor)
+    actor._stop = () => {
+      if (mailbox._current?.next != null) this.unlike ??= 'stoppedBusy'
+      stop()
     }
     const start = actor.start.bind(actor)
     actor.start = () => {

@@ -18,7 +18,8 @@ import { underCreateActor } from './oracle.ts'
 beforeEach(() => void vi.spyOn(console, 'warn').mockReturnValue())
 
 const NIGHTLY = process.env['TROUPE_NIGHTLY'] !== undefined
-const SEED = process.env['TROUPE_SEED']
+/** The same cases each time, so that a change is judged by what it changes; at night new ones are looked for. */
+const SEED = process.env['TROUPE_SEED'] ?? (NIGHTLY ? undefined : '20261')
 
 test.each([
   { turnStepsMax: 256, often: 'now and then', numRuns: NIGHTLY ? 6_000 : 170, plainly: true },

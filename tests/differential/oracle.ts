@@ -177,6 +177,11 @@ class Oracle {
     scheduler.schedule = (source, target, event, delay, id) => {
       if (Object.values(system.getSnapshot()._scheduledEvents).some((other) => other.source === source && other.id === id))
         this.unlike ??= 'doubleTimer'
+      // Due at once: it fires in this very flush of the clock, where nobody looks at ties any more.
+      const isTied = [...this.#pending()].some(
+        ([other, due]) => due.start + due.timeout <= this.#clock.now() && this.#owners.get(other) !== pathOf(source),
+      )
+      if (delay <= 0 && isTied) this.unlike ??= 'ties'
       schedule(source, target, event, delay, id)
       for (const id of this.#pending().keys()) if (!this.#owners.has(id)) this.#owners.set(id, pathOf(source))
     }

@@ -21,13 +21,21 @@ const NIGHTLY = process.env['TROUPE_NIGHTLY'] !== undefined
 /** The same cases each time, so that a change is judged by what it changes; at night new ones are looked for. */
 const SEED = process.env['TROUPE_SEED'] ?? (NIGHTLY ? undefined : '20261')
 
-test.each([
-  { turnStepsMax: 256, often: 'now and then', numRuns: NIGHTLY ? 6_000 : 170, plainly: true },
-  { turnStepsMax: 1, often: 'now and then', numRuns: NIGHTLY ? 2_000 : 60, plainly: true },
-  { turnStepsMax: 256, often: 'before every event', numRuns: NIGHTLY ? 1_500 : 50, plainly: false },
-  { turnStepsMax: 1, often: 'before every event', numRuns: NIGHTLY ? 500 : 20, plainly: false },
-] as const)(
-  'machines take the same states as under createActor, killed $often ($turnStepsMax steps a commit)',
+const SHAPES = [
+  { turnStepsMax: 256, often: 'now and then', cases: 170, nightParts: 12, plainly: true },
+  { turnStepsMax: 1, often: 'now and then', cases: 60, nightParts: 4, plainly: true },
+  { turnStepsMax: 256, often: 'before every event', cases: 50, nightParts: 3, plainly: false },
+  { turnStepsMax: 1, often: 'before every event', cases: 20, nightParts: 1, plainly: false },
+] as const
+/** 10,000 at night, in parts: what a test opens is let go of when it ends, and thousands of lives do not fit into one memory. */
+const PART_CASES = 500
+const partsOf = ({ cases, nightParts, ...shape }: (typeof SHAPES)[number]) =>
+  NIGHTLY
+    ? Array.from({ length: nightParts }, (_, index) => ({ ...shape, numRuns: PART_CASES, part: `, part ${index + 1}` }))
+    : [{ ...shape, numRuns: cases, part: '' }]
+
+test.each(SHAPES.flatMap(partsOf))(
+  'machines take the same states as under createActor, killed $often ($turnStepsMax steps a commit$part)',
   { timeout: 3_600_000 },
   async ({ turnStepsMax, often, numRuns, plainly }) => {
     const folder = folderForLives()

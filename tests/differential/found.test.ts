@@ -118,6 +118,23 @@ const FOUND: Readonly<Record<string, { readonly machine: Machine; readonly plays
     },
     plays: [send('x'), { waitMs: 10 }, send('x'), { waitMs: 10 }],
   },
+  'what a child tells in its first step, and what it tells of mail that waited for it': {
+    machine: {
+      root: {
+        initial: 'p',
+        states: {
+          p: {
+            entry: [{ do: 'send', to: 'i', event: 'x' }],
+            invoke: [{ id: 'i', onSnapshot: { ops: [] } }],
+            on: { y: [{ target: 'p', reenter: true, ops: [] }] },
+          },
+        },
+      },
+      kids: { i: kid({ initial: 'p', states: { p: { on: { x: [{ ops: [{ do: 'add', key: 'n', by: 1 }] }] } } } }) },
+      catches: false,
+    },
+    plays: [send('y'), send('y')],
+  },
   'a child that is stopped by its reference once more': {
     machine: {
       root: { initial: 'p', states: { p: { on: { x: [{ ops: [{ do: 'stop', kid: 'b', by: 'ref' }] }] } } } },

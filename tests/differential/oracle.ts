@@ -10,8 +10,6 @@
  * - DOUBLE_TIMER: of two timers that an actor has set under one id, a cancel reaches the later there and both here. Not compared.
  * - SUCCESSOR_IN_FRAME: a child that is born while the one before it, under the same id, is still handling an event: that one has caused its own end. The new
  *   one is idle there, and here its address is busy, so it is served when that event is done. Order across senders; not compared.
- * - EARLY_MAIL: what was sent to a child before its birth is handled after all that its first step has caused there, and right after its first step here.
- *   Order across senders; not compared where the first step has caused anything.
  * - EARLY_LOOK_UP: an actor is in the system there as soon as its parent's step has built it, with all below it, and here with its own first step. Only its
  *   parent finds it before. Not compared where somebody else looks it up in between.
  * - SUCCESSOR: mail to an actor that is no own child is for its address here, and whoever lives there by then gets it; there it is for that very actor. By
@@ -53,7 +51,6 @@ export type Unlike =
   | 'doubleChild'
   | 'successorInFrame'
   | 'orphanInFrame'
-  | 'earlyMail'
   | 'earlyLookUp'
   | 'successor'
   | 'stoppedBusy'
@@ -247,7 +244,6 @@ class Oracle {
       if (siblings.some((other) => other !== (actor as never) && other.id === actor.id && this.#mailboxes.get(other)?._current !== null))
         this.unlike ??= 'successorInFrame'
       const born = this.#born.get(actor) ?? []
-      if (mailbox._current !== null && (born.length > 0 || actor._deferred.length > 0)) this.unlike ??= 'earlyMail'
       if (born.some((child) => 'ab'.includes(child.id) && (status !== 'active' || children[child.id] !== child)))
         this.unlike ??= 'bornAndStopped'
       else if (actor._deferred.length > 1 && born.some((child) => (child as unknown as Parts)._snapshot?.status !== 'active'))

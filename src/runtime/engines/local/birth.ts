@@ -39,7 +39,7 @@ export function born(tree: Tree, cell: Cell, envelope: Envelope): void {
     parent: row.parent?.address ?? null,
     supervised: row.supervised,
   })
-  tree.mail.release(row.address)
+  tree.admit(envelope)
 }
 
 /** Tells the supervisor once, when the actor is ready: its first step is committed, or its ready tag is there. */

@@ -44,6 +44,14 @@ export class Mailroom {
     for (const envelope of waiting) this.#insert(envelope)
   }
 
+  /** Takes out what was parked for an actor, in the order in which it came. */
+  unpark(address: Address): readonly Envelope[] {
+    const waiting = this.#parked.get(address) ?? []
+    this.#parked.delete(address)
+    this.#count(address, -waiting.length)
+    return waiting
+  }
+
   /** Removes and returns what waits for an address and fits the test. */
   remove(address: Address, fits: (envelope: Envelope) => boolean): Envelope[] {
     if (this.depth(address) === 0) return []

@@ -186,11 +186,24 @@ export class Tree {
     for (;;) {
       const envelope = this.mail.next()
       if (envelope === undefined || !isQueued(envelope.order)) return envelope
-      const place = placeQueued(envelope, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame))
-      const placed = { ...envelope, ...place }
-      this.mail.add(placed)
-      if (!this.draft.envelopePlaced(placed)) this.#placed.add(placed)
+      this.#place(envelope, envelope)
     }
+  }
+
+  /**
+   * What has waited for an actor to start is deliverable, behind all that its first step has caused. In its old order it would come before that, and what
+   * it makes the actor send would overtake what the first step has sent.
+   */
+  admit(start: Envelope): void {
+    const queued = placeOf(start, 0, start.to)
+    for (const envelope of this.mail.unpark(start.to)) this.#place(envelope, queued)
+  }
+
+  /** Last among those that wait for its actor in the frame where it queues. */
+  #place(envelope: Envelope, queued: Place): void {
+    const placed = { ...envelope, ...placeQueued(queued, envelope.to, this.#indices, (frame) => this.mail.maxIndex(frame)) }
+    this.mail.add(placed)
+    if (!this.draft.envelopePlaced(placed)) this.#placed.add(placed)
   }
 
   /** Everything of this turn, for the store; null where nothing has changed. */

@@ -6,7 +6,7 @@
 import type { RepeatPolicy, Reserve, RetryPolicy, Usage } from '../effect.ts'
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
-import type { Address, Incarnation } from '../protocol.ts'
+import type { ActorLimits, Address, HealthSpec, Incarnation, Restart } from '../protocol.ts'
 import type { ActorRef, ChildLink, EncodedSnapshot, Envelope, EventData } from './cell.ts'
 import type { JournalEntry } from './journal.ts'
 import type { EffectStatus } from './status.ts'
@@ -65,6 +65,11 @@ export interface CellRow {
   /** System ids that this cell's children hold; the registry is their union. */
   readonly systemIds: Readonly<Record<string, ActorRef>>
   readonly exit: Json
+  /** It has finished and its supervisor keeps its spec: nobody is there until it is started again. */
+  readonly retired?: true | undefined
+  readonly restart?: Restart | undefined
+  readonly health?: HealthSpec | false | undefined
+  readonly limits?: ActorLimits | undefined
 }
 
 export interface TimerRow {

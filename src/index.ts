@@ -12,6 +12,7 @@
  * What holds across a crash is in docs/SEMANTICS.md.
  */
 export { teamEffects } from './actors/effects.ts'
+export { type PlannedActor, planTree, type TreePlan } from './actors/plan.ts'
 export type { Provider } from './actors/provider.ts'
 export { scripted } from './actors/providers/scripted.ts'
 export { parseTask, type Task, taskFromText } from './actors/task.ts'
@@ -34,7 +35,26 @@ export { coder } from './machines/coder.ts'
 export { executor } from './machines/executor.ts'
 export { orchestrator } from './machines/orchestrator.ts'
 export { reviewer } from './machines/reviewer.ts'
-export type { Address, AskEvent, AskParams, ChildSpec, ExitReason, Restart, SupervisorSpec, ThreadAppend, TreeSpec } from './protocol.ts'
+export type {
+  ActorLimits,
+  Address,
+  AskEvent,
+  AskParams,
+  Backoff,
+  ChildReply,
+  ChildRequest,
+  ChildSpec,
+  ChildStanding,
+  DynamicSupervisorSpec,
+  ExitReason,
+  HealthSpec,
+  Restart,
+  StaticSupervisorSpec,
+  Strategy,
+  SupervisorSpec,
+  ThreadAppend,
+  TreeSpec,
+} from './protocol.ts'
 export type { EventData, StepInput, StepResult } from './runtime/cell.ts'
 export type { Clock } from './runtime/clock.ts'
 export type {

@@ -302,8 +302,20 @@ export type ChildReply =
   | { readonly type: 'child.stopped' | 'child.deleted'; readonly id: string }
   | { readonly type: 'child.spec'; readonly id: string; readonly spec: Json }
   | { readonly type: 'child.list'; readonly children: readonly ChildStanding[] }
-  | { readonly type: 'child.count'; readonly specs: number; readonly active: number; readonly supervisors: number; readonly workers: number }
-  | { readonly type: 'child.refused'; readonly id: string | null; readonly why: ChildRefusal; readonly message: string; readonly cause?: Json }
+  | {
+      readonly type: 'child.count'
+      readonly specs: number
+      readonly active: number
+      readonly supervisors: number
+      readonly workers: number
+    }
+  | {
+      readonly type: 'child.refused'
+      readonly id: string | null
+      readonly why: ChildRefusal
+      readonly message: string
+      readonly cause?: Json
+    }
 
 /** One child as its supervisor sees it. */
 export type ChildStanding = {

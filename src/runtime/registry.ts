@@ -3,7 +3,7 @@
  * It is checked when it is made, so that what cannot be durable is refused before anything runs, with the place and the fix.
  */
 import type { AnyStateMachine, StateMachine } from 'xstate'
-import { type EffectCall, type EffectDeclaration, type EffectHandler, type EffectLogic, effectOf, LOGIC_KINDS } from '../effect.ts'
+import { type EffectCall, type EffectDeclaration, type EffectHandler, type EffectLogic, effectOf } from '../effect.ts'
 import { Defect } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { ChildCode } from './births.ts'
@@ -11,6 +11,7 @@ import type { EventData, StepInput, StepResult } from './cell.ts'
 import type { Host } from './engine.ts'
 import { isMachine } from './host.ts'
 import { checkMachine, invalid } from './logic/check.ts'
+import { checkDeclaration } from './logic/check-effect.ts'
 import { kindOf, type PlainLogic, probeKinds } from './logic/kinds.ts'
 import { type MigrationSpec, migrate, migrationPath } from './migrations.ts'
 import { parseWithRefs } from './ref.ts'
@@ -101,8 +102,7 @@ export function createRegistry(options: RegistryOptions): Host {
   }
 
   function declare(name: string, src: string, declaration: EffectDeclaration): void {
-    if ((LOGIC_KINDS as readonly string[]).includes(declaration.kind))
-      throw invalid(name, '(actors)', `the effect '${src}' is of kind '${declaration.kind}', which is taken`, "name its kind 'noun.verb'")
+    checkDeclaration(name, src, declaration)
     declarations.set(declaration.kind, declaration)
   }
 

@@ -8,6 +8,7 @@ import { Defect } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { ChildCode } from './births.ts'
 import type { EventData, StepInput, StepResult } from './cell.ts'
+import { checkDeadlines, deadlinePolicyOf } from './deadline-policy.ts'
 import type { Host } from './engine.ts'
 import { isMachine } from './host.ts'
 import { checkMachine, invalid } from './logic/check.ts'
@@ -79,7 +80,10 @@ export function createRegistry(options: RegistryOptions): Host {
   /** Returns whether the machine is new: it may have another name already. */
   function add(name: string, machine: CellCode): boolean {
     const isNew = !byMachine.has(machine)
-    if (isNew && kindOf(machine) !== 'transition') checkMachine(name, machine)
+    if (isNew && kindOf(machine) !== 'transition') {
+      checkMachine(name, machine)
+      checkDeadlines(name, machine)
+    }
     const entry = entryFor(name, machine)
     byName.set(name, entry)
     if (isNew) byMachine.set(machine, entry)
@@ -144,6 +148,10 @@ export function createRegistry(options: RegistryOptions): Host {
       } catch {
         return false // A guard of it throws, or its machine has no such state any more.
       }
+    },
+    deadlinePolicy: (name, timerId) => {
+      const machine = find(name)?.machine
+      return isMachine(machine) ? deadlinePolicyOf(machine, timerId) : 'absolute'
     },
     step: (input: StepInput): StepResult => step(() => ({ machine: entryOf(input.machine).machine, childOf }), input),
     handler: (row) => ({ declaration: declarationOf(declarations, row), handler: handlerOf(options.effects ?? {}, row) }),

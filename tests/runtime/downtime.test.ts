@@ -1,6 +1,8 @@
 /** What an `after` does while nobody runs: its state says so, a resume carries it out to the millisecond, on both stores. */
 import { expect, test } from 'vitest'
 import { setup } from 'xstate'
+import { dueAfter } from '../../src/runtime/engines/local/downtime.ts'
+import type { TimerRow } from '../../src/runtime/store.ts'
 import { memoryStore, sharedMemory } from '../../src/runtime/stores/memory.ts'
 import { codeOf, factsOf, Killed, type Life, type LifeOptions, only, openLife, temporaryFolder, VirtualClock } from '../harness.ts'
 
@@ -9,7 +11,7 @@ const machineOf = (meta: object, delay: number | 'soon' = 10_000) =>
   waiting.createMachine({
     id: 'waiting',
     initial: 'open',
-    states: { open: { meta, on: { ping: {} }, after: { [delay]: 'late' } }, late: {} },
+    states: { open: { meta, on: { ping: {} }, after: { [delay]: 'late' as const } }, late: {} },
   })
 
 /** Opens lives on one store, one after the other. */
@@ -151,6 +153,20 @@ test('what no commit holds counts as time in which nobody ran', async () => {
   await clock.settled()
   expect(factsOf(store, run, 'timer.moved').map(({ data }) => data['to'])).toEqual([74_000])
 })
+
+test.each([
+  ['remaining', 3_999, 3_999],
+  ['remaining', 4_000, 4_000],
+  ['remaining', 4_001, 64_001],
+  ['restart', 4_000, 4_000],
+  ['restart', 4_001, 74_000],
+] as const)(
+  'a timer of policy %s that was due at %i, with the last commit at 4000, is due at %i after a minute',
+  (policy, dueAt, after) => {
+    const timer = { policy, dueAt, delayMs: 10_000 } as TimerRow
+    expect(dueAfter(timer, 4_000, 64_000)).toBe(after)
+  },
+)
 
 test('a word that is none of the three is refused before anything runs, where there is a deadline that it would be of', async () => {
   const open = (): unknown => openLife(temporaryFolder(), { machines: { waiting: machineOf({ deadline: 'remainig' }) } })

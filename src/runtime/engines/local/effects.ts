@@ -141,7 +141,8 @@ function lastError(row: EffectRow, error: ErrorData): ErrorData {
 
 /** Its total deadline has passed while it waited for a start or for its next attempt. */
 export function expire(tree: Tree, row: EffectRow): void {
-  const lastSeen = row.error === null ? 'it had not been started' : `attempt ${row.attempt} failed with ${row.error.code}`
+  const known = row.error === null ? 'of which nothing is known' : `with ${row.error.code} as the last error that is known`
+  const lastSeen = row.attempt === 0 ? 'it had not been started' : `attempt ${row.attempt}, ${known}`
   const late = lateness(row, 'total', row.deadlines?.totalMs ?? 0, lastSeen)
   const { code, message, name, details, retry } = late
   fail(tree, row, { code, message, name, ...details, path: row.owner, effect: row.id, retry }, null)

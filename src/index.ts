@@ -19,6 +19,7 @@ export { parseTask, type Task, taskFromText } from './actors/task.ts'
 export { teamMachines, teamTree } from './actors/team.ts'
 export { createTroupe, type Troupe, type TroupeOptions } from './actors/troupe.ts'
 export {
+  type Deadlines,
   type EffectCall,
   type EffectDeclaration,
   type EffectHandler,

@@ -121,7 +121,7 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
 
 /** What the engine would send for such a reply. */
 export function eventOf({ id, to }: AskParams, reply: Exclude<Reply, null>): AskEvent {
-  if (reply === 'timeout') return { type: 'ask.timed_out', id, to }
+  if (reply === 'timeout') return { type: 'ask.timed_out', id, to, status: 'timed_out', partial: null }
   if (reply !== 'down') return { type: 'ask.answered', id, answer: reply as never }
   return { type: 'ask.down', id, to, incarnation: 1, reason: { kind: 'error', error: { code: 'E_DEFECT', message: 'boom' } } }
 }

@@ -16,15 +16,17 @@ export interface ResumeFlags {
   readonly maxTokens?: number
   readonly timeout?: number
   readonly takeOver?: boolean
+  readonly unquarantine?: boolean
 }
 
-/** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_AMBIGUOUS` (9), `E_RUN_FINISHED` (1), `E_RUN_OWNED`, `E_STORE_DAMAGED` (10). */
+/** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_AMBIGUOUS` (9), `E_RUN_FINISHED`, `E_RUN_QUARANTINED` (1), `E_RUN_OWNED`, `E_STORE_DAMAGED` (10). */
 export async function resume(context: Context, name: string | undefined, flags: ResumeFlags): Promise<number> {
   const app = await context.app()
   const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'resume', resumable: true })
   checkStanding(app.store, row, context.now())
   const options: ResumeOptions = {
     ...(flags.takeOver === true ? { takeOver: true } : {}),
+    ...(flags.unquarantine === true ? { unquarantine: true } : {}),
     ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
     ...(flags.timeout === undefined ? {} : { deadlineMs: flags.timeout }),
   }

@@ -72,8 +72,11 @@ export function crashIn({ journal, isSupervisor }: Traces, position: number, at:
   const sign = newest.findLast(({ type, path }) => path !== null && SIGNS.includes(type) && !isSupervisor(path))
   if (sign === undefined) return { at, path: null, state: null, last: null }
   const step = newest.findLast(({ type, path }) => path === sign.path && type === 'step.committed')
-  const { id, kind, event } = dataOf(sign)
-  const words = [sign.type, id, kind, event].filter((word) => typeof word === 'string')
+  const { id, kind, event } = dataOf(sign) as { id?: string; kind?: string; event?: { type?: string } | string }
+  const isEffect = sign.type.startsWith('effect.')
+  const words = [sign.type, ...(isEffect ? [id, kind] : [typeof event === 'object' ? event.type : event])].filter(
+    (word) => word !== undefined,
+  )
   return {
     at,
     path: sign.path,

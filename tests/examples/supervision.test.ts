@@ -29,7 +29,7 @@ after:  database 1, cache 2, web 2
 `,
   escalation: `${jams('  restart 1 of 1 of /house/office')}
 ${jams('/house gives up: more than 1 restarts of office')}
-failed: E_SUPERVISOR_GAVE_UP 2 restarts in 60000 ms, 1 are allowed; last: office: shutdown
+failed: E_SUPERVISOR_GAVE_UP 2 restarts in 60000 ms, 1 are allowed; last: office: it gave up on printer: E_DEFECT paper jam
 `,
   'coder-pool': `parse.ts: child.started
 csv.ts: child.started

@@ -24,7 +24,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_RUN_CANCELED: { exit: 1, fix: () => 'start the task again' },
   E_RUN_FINISHED: { exit: 1 },
   E_RUN_EXISTS: { exit: 2 },
-  E_RUN_QUARANTINED: { exit: 1, fix: show },
+  E_RUN_QUARANTINED: { exit: 1, fix: (run) => `troupe logs ${run}, then: troupe resume ${run} --unquarantine` },
   E_SUPERVISOR_GAVE_UP: { exit: 1, fix: show },
   E_DEFECT: { exit: 1, fix: (run) => `troupe logs ${run} --type 'actor.*'; mend the machine` },
   E_GATE_FAILED: { exit: 1, fix: (run) => `troupe logs ${run} --type 'gate.*'` },

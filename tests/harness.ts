@@ -109,6 +109,8 @@ export interface LifeOptions<M extends Machines> {
   /** Default: `troupe.db` in the folder. */
   readonly store?: Store
   readonly turnStepsMax?: number
+  /** Crashes count, as they do outside of tests. Default false: a test kills a run as often as it likes. */
+  readonly quarantine?: boolean
   /** Looks at each commit before it is written; what it throws is a commit that failed. */
   readonly onCommit?: (commit: Commit) => void
 }
@@ -165,7 +167,8 @@ export function openLife<const M extends Machines>(folder: string, options: Life
     await session?.send(session.tree().address, { type: 'last.breath' }).catch(() => {})
     inner.close()
   }
-  return { store, troupe, kill }
+  const immortal: Troupe = { ...troupe, start: (tree, start) => troupe.start(tree, { quarantine: false, ...start }) }
+  return { store, troupe: options.quarantine === true ? troupe : immortal, kill }
 }
 
 /** A supervisor `/top` over `/top/one`, which ends the run when it ends. */

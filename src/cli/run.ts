@@ -89,7 +89,7 @@ function nameFor(app: App, task: Task, wanted: string | undefined): string | nul
   const name = wanted ?? task.name
   const holder = app.store.runs().find((row) => {
     const standing = standingOf(row, app.store.isOwned(row.run))
-    return row.name === name && (standing === 'running' || canGoOn(standing))
+    return row.name === name && (standing === 'running' || standing === 'quarantined' || canGoOn(standing))
   })
   if (name === null || holder === undefined) return name
   if (wanted === undefined) return null

@@ -43,6 +43,7 @@ function addRunning(program: Command, call: Call): void {
     .option('--max-tokens <n>', 'raise the limit of tokens; what was spent stays spent', wholeNumber)
     .option('--timeout <duration>', 'a new deadline of the run, from now, like 20m', durationMs)
     .option('--take-over', 'take it from a process that no longer answers; that process can commit nothing more')
+    .option('--unquarantine', 'go on although its process has crashed too often; the count begins again')
     .action(async (run: string | undefined, options, command: Command) =>
       call(command, async (context) => (await import('./resume.ts')).resume(context, run, options)),
     )

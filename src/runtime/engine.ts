@@ -11,6 +11,7 @@ import type { DeadlinePolicy } from './deadline-policy.ts'
 import type { PlainLogic } from './logic/kinds.ts'
 import type { Migrated } from './migrations.ts'
 import type { WaitingMail } from './past.ts'
+import type { Quarantine } from './quarantine.ts'
 import type { EffectRow, MachineRow, RunRow, RunStatus, SnapshotVersion } from './store.ts'
 
 /** What an engine needs of the program: pure steps, and handlers for effects and named actions. */
@@ -67,6 +68,8 @@ export interface StartOptions {
   readonly budget?: { readonly tokensMax?: number }
   /** Wall time of the whole run from now, milliseconds; an absolute deadline on the run clock once started. */
   readonly deadlineMs?: number
+  /** So many crashes of the run's process within the period put it into quarantine. Default: 3 within 10 minutes; `false`: none do. */
+  readonly quarantine?: Quarantine
   readonly meta?: Json
 }
 
@@ -76,6 +79,8 @@ export interface ResumeOptions {
   readonly budget?: { readonly tokensMax?: number }
   /** A new deadline for the whole run, from now, milliseconds. */
   readonly deadlineMs?: number
+  /** Go on with a run although its process has crashed too often; its crashes are forgotten. */
+  readonly unquarantine?: boolean
 }
 
 export interface CellView {
@@ -169,6 +174,8 @@ export interface Recovery {
   readonly epoch: number
   readonly stoppedAt: number
   readonly owner: { readonly pid: number; readonly host: string } | null
+  /** Crashes within the period, this one included, where it was one: `max` of them are too many, null: none are. */
+  readonly crashes: { readonly count: number; readonly max: number | null; readonly periodMs: number } | null
   readonly effects: readonly RecoveredEffect[]
   readonly timersOverdue: number
   readonly timersPending: number

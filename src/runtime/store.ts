@@ -9,6 +9,7 @@ import type { Json } from '../json.ts'
 import type { ActorLimits, Address, HealthSpec, Incarnation, Restart } from '../protocol.ts'
 import type { ActorRef, ChildLink, EncodedSnapshot, Envelope, EventData } from './cell.ts'
 import type { JournalEntry } from './journal.ts'
+import type { CrashWindow } from './quarantine.ts'
 import type { EffectStatus } from './status.ts'
 
 export type RunStatus = 'running' | 'suspended' | 'limited' | 'interrupted' | 'succeeded' | 'failed' | 'canceled' | 'quarantined'
@@ -23,8 +24,8 @@ export interface RunRow {
   readonly reason: ErrorData | null
   readonly tree: Json
   readonly input: Json
-  /** Limits as given at the start: tokens, deadline on the run clock. */
-  readonly limits: { readonly tokensMax: number | null; readonly deadlineAt: number | null }
+  /** Limits as given at the start: tokens, deadline on the run clock; and the crashes of its process, once there is one or where the start says how many. */
+  readonly limits: { readonly tokensMax: number | null; readonly deadlineAt: number | null; readonly crashes?: CrashWindow }
   /** Anything the program wants back at resume, e.g. the task file. */
   readonly meta: Json
   readonly output: Json

@@ -31,12 +31,12 @@ export interface Findings {
 }
 
 /**
- * @param known  who owned the run before (the row itself names the new owner by now), and which machines have changed, for the report.
+ * @param known  who owned the run before (the row itself names the new owner by now), whether it crashed, and which machines have changed, for the report.
  */
 export async function investigate(
   image: Image,
   options: ProbeOptions,
-  known: Pick<Recovery, 'owner' | 'machines'>,
+  known: Pick<Recovery, 'owner' | 'crashes' | 'machines'>,
   now: number,
 ): Promise<Findings> {
   const strays = await options.host.reap(image.run.run)
@@ -78,6 +78,7 @@ function write(tree: Tree, recovery: Recovery, judged: readonly Judged[]): void 
     epoch: tree.run.epoch,
     owner: tree.run.owner as unknown as Json,
     before: recovery.owner as unknown as Json,
+    ...(recovery.crashes === null ? {} : { crashes: recovery.crashes.count }),
     timersOverdue: recovery.timersOverdue,
     mail: recovery.mail,
     strays: recovery.strays as unknown as Json,

@@ -76,13 +76,13 @@ export class Scheduler {
 
   /**
    * Goes on until this time, or until it is told to stop, which it looks at whenever nothing is ready.
-   * @param quiet  called then, before time moves.
+   * @param quiet  called when nothing is due either, before time moves.
    */
   async runUntil(untilMs: number, isStopped: () => boolean = () => false, quiet: () => void = () => {}): Promise<void> {
     for (;;) {
       await this.settle()
       if (isStopped()) return
-      quiet()
+      if (!this.#isDue()) quiet()
       if (!this.#fire(untilMs)) break
     }
     this.#now = Math.max(this.#now, untilMs)
@@ -100,6 +100,11 @@ export class Scheduler {
       if (isSettled) return promise
       if (!this.#fire(Number.POSITIVE_INFINITY)) throw new Error('it waits for something that nobody will do')
     }
+  }
+
+  #isDue(): boolean {
+    for (const task of this.#timers) if (task.at <= this.#now) return true
+    return false
   }
 
   #fire(untilMs: number): boolean {

@@ -218,8 +218,9 @@ class Simulation {
     if (isOver || session === null) return
     const process = this.#process
     this.#recording.quiet({ runMs: this.#scheduler.nowMs, cells: this.#recording.cells, waiting: () => process.waiting(RUN) })
+    this.#stopIfBroken()
     const { invariants } = this.#options
-    if (invariants === undefined || this.#recording.broken !== null) return
+    if (invariants === undefined) return
     const world = {
       nowMs: this.#scheduler.nowMs,
       facts: this.#recording.facts,

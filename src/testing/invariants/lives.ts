@@ -1,26 +1,43 @@
-/** Lives: at most one of an address at a time, each ends once, and nobody outlives the supervisor or parent above. */
+/**
+ * Lives: at most one of an address at a time, each ends once, and nobody outlives the supervisor or parent above.
+ * Numbers of lives rise until the address is gone; who lives there afterwards, below a supervisor that was restarted, may begin with 1 again.
+ */
 import { isSupervisor } from '../../protocol.ts'
+import type { StepResult } from '../../runtime/cell.ts'
 import type { CellRow } from '../../runtime/store.ts'
 import { Broken, type Fact, type Invariant, type Quiet } from '../record.ts'
 
-export class Lives implements Invariant {
-  readonly #newest = new Map<string, number>()
-  readonly #ended = new Map<string, string>()
+interface Life {
+  readonly inc: number
+  /** What ended it, once it has ended. */
+  readonly end: string | null
+}
 
-  fact({ type, path, inc, pos }: Fact): void {
+export class Lives implements Invariant {
+  readonly #newest = new Map<string, Life>()
+
+  fact({ type, path, inc, pos, data }: Fact, taken: StepResult | undefined): void {
     if (path === null || inc === null) return
-    const life = `${path} #${inc}`
-    if (type === 'step.committed') {
-      const newest = this.#newest.get(path) ?? 0
-      if (inc < newest) throw new Broken('an address has one life at a time', `${life} takes a step at ${pos}, and #${newest} lives`)
-      const end = this.#ended.get(life)
-      if (end !== undefined) throw new Broken('who has ended does nothing more', `${life} takes a step at ${pos}, after its ${end}`)
-      this.#newest.set(path, inc)
-    } else if (type === 'actor.stopped' || type === 'actor.crashed') {
-      const end = this.#ended.get(life)
-      if (end !== undefined) throw new Broken('a life ends once', `${life}: ${end}, then ${type} at ${pos}`)
-      this.#ended.set(life, type)
+    const life = this.#newest.get(path)
+    const name = `${path} #${inc}`
+    if (taken !== undefined && data['kind'] === 'start') {
+      if (life !== undefined && life.end === null)
+        throw new Broken('an address has one life at a time', `${name} begins at ${pos}, and #${life.inc} has not ended`)
+      this.#newest.set(path, { inc, end: isDeclined(taken) ? 'refusal to start' : null })
+    } else if (type === 'actor.restarted' && data['from'] === 'checkpoint') {
+      if (life?.end == null || inc <= life.inc)
+        throw new Broken('an address has one life at a time', `${name} goes on at ${pos} where #${life?.inc} was, ended: ${life?.end}`)
+      this.#newest.set(path, { inc, end: null })
+    } else if (taken !== undefined) this.#acts(life, name, pos, inc)
+    else if (type === 'actor.stopped' || type === 'actor.crashed') {
+      if (life?.inc === inc && life.end !== null) throw new Broken('a life ends once', `${name}: ${life.end}, then ${type} at ${pos}`)
+      this.#newest.set(path, { inc, end: type })
     }
+  }
+
+  #acts(life: Life | undefined, name: string, pos: number, inc: number): void {
+    if (life?.inc !== inc) throw new Broken('an address has one life at a time', `${name} takes a step at ${pos}, and #${life?.inc} lives`)
+    if (life.end !== null) throw new Broken('who has ended does nothing more', `${name} takes a step at ${pos}, after its ${life.end}`)
   }
 
   quiet({ cells }: Quiet): void {
@@ -38,6 +55,12 @@ export class Lives implements Invariant {
         throw new Broken('children of a supervisor that has ended are gone', `${name} lives, and ${above.address} has ended`)
     }
   }
+}
+
+/** Of a first step: no life came of it, and no end. */
+function isDeclined({ exit }: StepResult): boolean {
+  const output = exit?.kind === 'normal' ? exit.output : undefined
+  return typeof output === 'object' && output !== null && 'ignore' in output && output['ignore'] === true
 }
 
 const isOf = (row: CellRow, incarnation: number): boolean => row.since <= incarnation && incarnation <= row.incarnation

@@ -22,6 +22,7 @@ export class TimerDeadlines implements Invariant {
     const timer = Number(fact.data['timer'])
     if (taken !== undefined) {
       this.#settled()
+      if (fact.data['kind'] === 'start') this.#forget(fact.path)
       this.#unset = taken.timersSet.length
       this.#setting = `the step of ${fact.path} at ${fact.pos}`
     } else if (fact.type === 'timer.set') {
@@ -59,6 +60,11 @@ export class TimerDeadlines implements Invariant {
     const dueAt = this.#due.get(timer)
     if (dueAt !== undefined && fact.runMs < dueAt)
       throw new Broken('a timer never fires before it is due', `timer ${timer} of ${fact.path}: due at ${dueAt}, fired at ${fact.runMs}`)
+  }
+
+  /** Somebody new lives there: the timers of who lived there before were cleared with it. */
+  #forget(path: string | null): void {
+    for (const timer of this.#pending.values()) if (timer.path === path) this.#pending.delete(timer.timer)
   }
 
   #settled(): void {

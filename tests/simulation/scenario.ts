@@ -31,7 +31,7 @@ export const ACCEPTED = {
   strategies: (['one_for_one', 'one_for_all', 'rest_for_one'] as const).filter((strategy: Strategy) =>
     accepts({ id: 's', strategy, children: [child] }),
   ),
-  dynamic: accepts({ id: 's', dynamic: { src: 'worker' } }),
+  dynamic: accepts({ id: 's', children: [{ id: 'p', dynamic: { src: 'worker' } }] }),
   backoff: accepts({ id: 's', backoff: { baseMs: 10 }, children: [child] }),
 }
 

@@ -20,10 +20,10 @@ export class Lives implements Invariant {
     if (path === null || inc === null) return
     const life = this.#newest.get(path)
     const name = `${path} #${inc}`
-    if (taken !== undefined && data['kind'] === 'start') {
+    if (data['kind'] === 'start' && (taken !== undefined || type === 'actor.crashed')) {
       if (life !== undefined && life.end === null)
         throw new Broken('an address has one life at a time', `${name} begins at ${pos}, and #${life.inc} has not ended`)
-      this.#newest.set(path, { inc, end: isDeclined(taken) ? 'refusal to start' : null })
+      this.#newest.set(path, { inc, end: taken === undefined ? type : isDeclined(taken) ? 'refusal to start' : null })
     } else if (type === 'actor.restarted' && data['from'] === 'checkpoint') {
       if (life?.end == null || inc <= life.inc)
         throw new Broken('an address has one life at a time', `${name} goes on at ${pos} where #${life?.inc} was, ended: ${life?.end}`)

@@ -28,7 +28,7 @@ export interface TreeOptions {
 }
 
 const STRATEGIES: readonly Strategy[] = ['one_for_one', 'one_for_all', 'rest_for_one']
-const RESTARTS: readonly Restart[] = ['permanent', 'transient', 'temporary']
+const RESTARTS: readonly Restart[] = ['permanent', 'permanent', 'permanent', 'transient', 'transient', 'temporary']
 
 /** A tree `root`. It has much patience; the supervisors below have little. */
 export function trees(options: TreeOptions): Arbitrary<TreeSpec> {
@@ -154,4 +154,4 @@ function startsIn(pools: readonly string[]): Arbitrary<[string, EventData]> {
   )
 }
 
-const POOLED = ['p0', 'p1', 'p2', 'p3', 'p4']
+const POOLED = ['p0', 'p1', 'p2']

@@ -1,5 +1,5 @@
 /** One random simulation: a tree, what is sent to it, how often what goes wrong, and how many steps a commit holds. All of it from one seed. */
-import { type Arbitrary, constant, constantFrom, integer, oneof, option, record } from 'fast-check'
+import { type Arbitrary, constant, constantFrom, integer, oneof, option, record, sample } from 'fast-check'
 import { parseSupervisor } from '../../src/machines/childspec.ts'
 import type { Strategy, SupervisorSpec } from '../../src/protocol.ts'
 import { eventsFor, type Places, trees } from '../../src/testing/arbitraries.ts'
@@ -42,7 +42,7 @@ const commands = ({ workers }: Places): Arbitrary<Command> =>
     { weight: 2, arbitrary: integer({ min: 0, max: 5_000 }).map((ms): Command => ({ type: 'later', ms })) },
     { weight: 2, arbitrary: constantFrom(...(workers.length === 0 ? ['/root'] : workers)).map((to): Command => ({ type: 'ask', to })) },
     { weight: 2, arbitrary: constantFrom<Command>({ type: 'crash' }, { type: 'hang' }) },
-    { weight: 1, arbitrary: constantFrom<Command>({ type: 'finish' }, { type: 'crash' }) },
+    { weight: 1, arbitrary: constantFrom<Command>({ type: 'finish' }, { type: 'count' }) },
   )
 
 const rate = (most: number): Arbitrary<number> =>
@@ -63,9 +63,11 @@ const faults: Arbitrary<Faults> = record({
 export interface Size {
   readonly min: number
   readonly max: number
+  /** Longest pause between two events, milliseconds. */
+  readonly gapMs: number
 }
 
-/** @param size  how many events. */
+/** @param size  how many events, and how far apart. */
 export function scenarios(size: Size): Arbitrary<Scenario> {
   const input = option(constantFrom({ manner: 'plain' }, { manner: 'slow' }, { manner: 'deaf' }), { nil: undefined })
   return trees({ workers: ['worker'], input, ...ACCEPTED }).chain((tree) =>
@@ -76,6 +78,12 @@ export function scenarios(size: Size): Arbitrary<Scenario> {
       turnStepsMax: constantFrom(256, 256, 3, 1),
     }),
   )
+}
+
+/** The scenario of a seed. */
+export function scenarioOf(seed: number, size: Size): Scenario {
+  const [scenario] = sample(scenarios(size), { seed, numRuns: 1 })
+  return scenario!
 }
 
 /** Plays it, with a bug planted where one is given. */

@@ -32,6 +32,8 @@ export class RestartWindows implements Invariant {
   readonly #limits = new Map<string, Limit>()
   readonly #permanent = new Set<string>()
   readonly #windows = new Map<string, readonly End[]>()
+  /** The group that each supervisor restarts, or has restarted last: why, and who by now. */
+  readonly #groups = new Map<string, { readonly name: string; readonly paths: Set<string> }>()
   readonly #ends = new Map<string, End>()
 
   constructor(tree: TreeSpec) {
@@ -75,12 +77,25 @@ export class RestartWindows implements Invariant {
     const above = path.slice(0, path.lastIndexOf('/'))
     const trigger = typeof data['group'] === 'string' ? `${above}/${data['group']}` : path
     const { limit, window } = this.#window(above, trigger)
-    if (limit === undefined) return
+    if (limit === undefined || this.#isCounted(above, path, data)) return
     this.#windows.set(above, window)
     const what = `${path} is restarted at ${pos}: ${shown(window, limit)}`
     if (window.length > limit.intensity) throw new Broken('a supervisor restarts no more often than its intensity', what)
     if (limit.isExact && data['count'] !== window.length)
       throw new Broken('the count of a restart is what it is', `${what}; on record: ${data['count']}`)
+  }
+
+  /** Members of one group are restarted one after another for one failure; meanwhile the one that failed may have failed again. */
+  #isCounted(above: string, path: string, { group: trigger, count }: Fact['data']): boolean {
+    if (typeof trigger !== 'string') return false
+    const name = `${trigger} ${count}`
+    const group = this.#groups.get(above)
+    if (group?.name === name && !group.paths.has(path)) {
+      group.paths.add(path)
+      return true
+    }
+    this.#groups.set(above, { name, paths: new Set([path]) })
+    return false
   }
 
   #gaveUp({ pos }: Fact, path: string, child: string): void {

@@ -27,7 +27,7 @@ function accepts(spec: object): boolean {
 
 const child = { id: 'a', src: 'worker' }
 /** What child specs can say by now. */
-export const ACCEPTED = {
+const ACCEPTED = {
   strategies: (['one_for_one', 'one_for_all', 'rest_for_one'] as const).filter((strategy: Strategy) =>
     accepts({ id: 's', strategy, children: [child] }),
   ),

@@ -27,7 +27,7 @@ const helper = setup({ types: { events: {} as { type: 'poke' } | { type: 'break'
 })
 
 /** How it takes `shutdown`. */
-export type Manner = 'plain' | 'slow' | 'deaf'
+type Manner = 'plain' | 'slow' | 'deaf'
 
 interface Context {
   readonly manner: Manner

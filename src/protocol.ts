@@ -154,9 +154,16 @@ export const isSupervisor = (machine: string): boolean => machine === SUPERVISOR
  */
 export type ReservedAction =
   | { readonly type: 'cell.start'; readonly params: CellStart }
-  | { readonly type: 'cell.stop'; readonly params: { readonly id: string; readonly shutdownMs: number } }
+  /** `onRequest`: that nobody lives there is answered by `cell.refused`. */
+  | {
+      readonly type: 'cell.stop'
+      readonly params: { readonly id: string; readonly shutdownMs: number; readonly onRequest?: true | undefined }
+    }
   /** Brutal. `error`: what its exit reason says instead of `killed`. */
-  | { readonly type: 'cell.kill'; readonly params: { readonly id: string; readonly error?: ErrorData | undefined } }
+  | {
+      readonly type: 'cell.kill'
+      readonly params: { readonly id: string; readonly error?: ErrorData | undefined; readonly onRequest?: true | undefined }
+    }
   | { readonly type: 'cell.restart'; readonly params: CellRestart }
   /** The address has ended for good. */
   | { readonly type: 'cell.delete'; readonly params: { readonly id: string } }
@@ -181,8 +188,8 @@ export interface CellStart {
   readonly after?: Incarnation | undefined
   readonly health?: HealthSpec | false | undefined
   readonly limits?: ActorLimits | undefined
-  /** Of a dynamic supervisor: an id that is taken, or one that has ever been where `once` is set, is answered by `cell.refused` and is no defect. */
-  readonly dynamic?: { readonly once: boolean } | undefined
+  /** Started by hand: an id that is taken (or, with `once`, has ever been) or a limit that is reached is answered by `cell.refused`, and is no defect. */
+  readonly onRequest?: { readonly once: boolean } | undefined
 }
 
 /** A restart of a child, or its start as a member of a group that is restarted (`group`: the child that failed). `count` within `periodMs`, `max` are allowed. */
@@ -302,8 +309,20 @@ export type ChildReply =
   | { readonly type: 'child.stopped' | 'child.deleted'; readonly id: string }
   | { readonly type: 'child.spec'; readonly id: string; readonly spec: Json }
   | { readonly type: 'child.list'; readonly children: readonly ChildStanding[] }
-  | { readonly type: 'child.count'; readonly specs: number; readonly active: number; readonly supervisors: number; readonly workers: number }
-  | { readonly type: 'child.refused'; readonly id: string | null; readonly why: ChildRefusal; readonly message: string; readonly cause?: Json }
+  | {
+      readonly type: 'child.count'
+      readonly specs: number
+      readonly active: number
+      readonly supervisors: number
+      readonly workers: number
+    }
+  | {
+      readonly type: 'child.refused'
+      readonly id: string | null
+      readonly why: ChildRefusal
+      readonly message: string
+      readonly cause?: Json
+    }
 
 /** One child as its supervisor sees it. */
 export type ChildStanding = {

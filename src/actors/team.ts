@@ -17,7 +17,7 @@ import { executor } from '../machines/executor.ts'
 import type { OrchestratorInput } from '../machines/ledger.ts'
 import { orchestrator } from '../machines/orchestrator.ts'
 import { type ReviewerInput, reviewer } from '../machines/reviewer.ts'
-import type { ChildSpec, TreeSpec } from '../protocol.ts'
+import type { ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
 import { CODER } from './prompts/coder.ts'
 import { ORCHESTRATOR } from './prompts/orchestrator.ts'
 import { REVIEWER } from './prompts/reviewer.ts'
@@ -35,7 +35,7 @@ export interface TeamOptions {
 
 /** What a run of the team is started with. */
 export interface TeamStart {
-  readonly tree: TreeSpec
+  readonly tree: StaticSupervisorSpec
   readonly input: Json
   readonly budget: { readonly tokensMax?: number }
   /** Null: no deadline. */

@@ -3,9 +3,11 @@
  * It starts nothing by itself.
  */
 import { dirname, join } from 'node:path'
-import { parseSupervisor } from '../machines/childspec.ts'
+import { checkTree } from '../machines/childspec.ts'
+import { dynamic } from '../machines/dynamic.ts'
 import { supervisor } from '../machines/supervisor.ts'
-import { SUPERVISOR_MACHINE, type TreeSpec } from '../protocol.ts'
+import { supervisorMigrations } from '../machines/supervisor-migrations.ts'
+import { DYNAMIC_MACHINE, SUPERVISOR_MACHINE, type TreeSpec } from '../protocol.ts'
 import type { Engine, Host, ResumeOptions, RunReader, RunSession, StartOptions } from '../runtime/engine.ts'
 import { localEngine, type TurnLimits } from '../runtime/engines/local.ts'
 import type { MigrationSpec } from '../runtime/migrations.ts'
@@ -57,14 +59,14 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
   const provider = Object.values(options.providers ?? {})[0] ?? scripted([])
   const root = options.workDir ?? join(dirname(options.store?.path ?? '.'), 'work')
   const host = createRegistry({
-    machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor },
+    machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor, [DYNAMIC_MACHINE]: dynamic },
     effects: { ...teamEffects({ provider, root }).handlers, ...options.effects },
     reap: options.reap ?? reap,
-    ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
+    migrations: { ...options.migrations, [SUPERVISOR_MACHINE]: supervisorMigrations },
   })
   return {
     start: async (tree, start = {}) => {
-      parseSupervisor(tree)
+      checkTree(tree)
       return engine.start(tree, host, start)
     },
     resume: async (run, resume = {}) => engine.resume(run, host, resume),

@@ -1,6 +1,6 @@
 /** What the store tells of a run, in the shapes that the views take. */
 import { isSimulated } from '../app.ts'
-import { SUPERVISOR_MACHINE } from '../protocol.ts'
+import { isSupervisor } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
 import { frameOf } from '../runtime/frame.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
@@ -35,7 +35,7 @@ export function itemOf(store: Store, row: RunRow): RunItem {
 function agentsOf(store: Store, run: string): number {
   const agents = new Set<string>()
   for (const frame of framesOf(store, run)) {
-    if (frame.type === 'actor.started' && frame.path !== null && frame.data['machine'] !== SUPERVISOR_MACHINE) agents.add(frame.path)
+    if (frame.type === 'actor.started' && frame.path !== null && !isSupervisor(String(frame.data['machine']))) agents.add(frame.path)
   }
   return agents.size
 }

@@ -2,17 +2,33 @@
  * What a supervisor knows of its children: the shape of its context, and questions about it. Plain JSON, so that it comes back from the store as it was.
  *
  *   waiting -> starting -> running -> restarting -> running      asked to start, started, asked to start again
- *   running -> down -> restarting | stopped                      exited before all were started: decided when they have
+ *   running -> delayed -> restarting                             waits for its restart, by the backoff
+ *   running -> down -> restarting | stopped                      exited while others were to be started: decided when they have
+ *   running -> waiting -> restarting                             taken along by the restart of a group
  *   starting | running | restarting -> stopping -> stopped       asked to stop
  *   starting | running | restarting -> stopped                   failed at the first start, declined, or ended without a restart
  */
+import type { AnyActorRef } from 'xstate'
 import type { Json } from '../json.ts'
-import type { ExitReason, Incarnation, SHUTDOWN_EVENT, SupervisorEvent } from '../protocol.ts'
+import type { ChildRequest, ExitReason, Incarnation, ReservedAction, SHUTDOWN_EVENT, SupervisorEvent } from '../protocol.ts'
 import type { Child, SupervisorFlags } from './childspec.ts'
 import { type Admission, admit, type RestartWindow } from './intensity.ts'
 
-/** `down`: it has exited before all were started, and what follows is not decided yet. `stopped`: no cell, for good. */
-type ChildStatus = 'waiting' | 'starting' | 'running' | 'down' | 'restarting' | 'stopping' | 'stopped'
+/** `down`: it has exited while others were starting, and what follows is not decided yet. `stopped`: no cell, until somebody starts it by hand. */
+type ChildStatus = 'waiting' | 'starting' | 'running' | 'down' | 'delayed' | 'restarting' | 'stopping' | 'stopped'
+
+/** Who has asked for what by hand, and waits for the answer. */
+export interface Asked {
+  readonly kind: 'start' | 'restart' | 'stop'
+  readonly replyTo: AnyActorRef | null
+}
+
+/** A restart that is decided: why, the how-manieth within the period, and how long it waits. */
+export interface Decided {
+  readonly reason: ExitReason
+  readonly count: number
+  readonly backoffMs: number
+}
 
 /** One child: its spec, and what is known of its cell. */
 export interface SupervisedChild {
@@ -20,6 +36,15 @@ export interface SupervisedChild {
   readonly status: ChildStatus
   /** The latest life that was reported; 0 before the first. */
   readonly incarnation: Incarnation
+  /** While it is `delayed`. */
+  readonly decided?: Decided | undefined
+  readonly asked?: Asked | undefined
+}
+
+/** A restart of several children: who failed, and who belongs to it. */
+export interface Group extends Decided {
+  readonly trigger: string
+  readonly members: readonly string[]
 }
 
 export interface SupervisorContext {
@@ -29,8 +54,10 @@ export interface SupervisorContext {
   /** In start order. A temporary child leaves the list when it ends. */
   readonly children: readonly SupervisedChild[]
   readonly window: RestartWindow
-  /** Exits to decide on when all children have started. */
-  readonly deferred: readonly CellExited[]
+  /** Exits to decide on and requests to serve when all children have started. */
+  readonly deferred: readonly (CellExited | Request)[]
+  /** The restart of a group that is under way. */
+  readonly group: Group | null
   /** Why it ends, from the moment that this is decided. */
   readonly exit: ExitReason | null
 }
@@ -52,11 +79,26 @@ export interface GaveUp {
 }
 
 /** The end of a child that had started. */
-type CellExited = Extract<SupervisorEvent, { type: 'cell.exited' }>
+export type CellExited = Extract<SupervisorEvent, { type: 'cell.exited' }>
 /** What tells of an end, and why. */
 export type Ended = Extract<SupervisorEvent, { reason: ExitReason }>
+/** Something to be done by hand. Without `replyTo` nobody waits for an answer. */
+export type Request = ChildRequest & { readonly replyTo?: AnyActorRef }
+/** What the supervisor has asked its own timers for. */
+export type Alarm = { readonly type: 'cell.restart_due' | 'cell.start_expired'; readonly id: string }
 /** Everything that a supervisor takes. */
-export type SupervisorInbox = SupervisorEvent | { readonly type: typeof SHUTDOWN_EVENT }
+export type SupervisorInbox = SupervisorEvent | Request | Alarm | { readonly type: typeof SHUTDOWN_EVENT }
+
+/** What a decision leads to: the context that changes, and orders in their order. Made by pure functions, carried out by the statechart's actions. */
+export interface Plan<Context = SupervisorContext> {
+  readonly change: Partial<Context>
+  readonly orders: readonly Order[]
+}
+export type Order =
+  | Extract<ReservedAction, { type: `cell.${string}` }>
+  | { readonly type: 'reply'; readonly to: AnyActorRef | null; readonly event: { readonly type: string } }
+  | { readonly type: 'later'; readonly event: Alarm; readonly delayMs: number; readonly timer: string }
+  | { readonly type: 'cancel'; readonly timer: string }
 
 /** Has it a cell that is to be stopped when the supervisor ends? */
 export const isAlive = ({ status }: SupervisedChild): boolean => status === 'starting' || status === 'running' || status === 'restarting'
@@ -85,6 +127,9 @@ export function withChild(context: SupervisorContext, id: string, change: Partia
 export function admission(context: SupervisorContext, event: Ended): Admission {
   return admit(context.window, { now: event.now, intensity: context.flags.intensity, periodMs: context.flags.periodMs })
 }
+
+/** Does somebody belong to the group that is being restarted? */
+export const isMember = ({ group }: SupervisorContext, child: SupervisedChild): boolean => group?.members.includes(child.spec.id) === true
 
 /** An exit reason in a few words, for messages. */
 export function causeOf(reason: ExitReason): string {

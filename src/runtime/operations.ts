@@ -5,7 +5,7 @@
 import { NO_RETRY } from '../effect.ts'
 import { Defect, errorData } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
-import { type Incarnation, RESERVED_ACTIONS, SUPERVISOR_MACHINE } from '../protocol.ts'
+import { type Incarnation, isSupervisor, RESERVED_ACTIONS } from '../protocol.ts'
 import { type Births, missingActor, type StepCode } from './births.ts'
 import type { ActionTaken, EffectOwed, EventData, Send, StepInput, StepResult, TimerSet } from './cell.ts'
 import { type Action, isMachine, type Scope } from './host.ts'
@@ -104,7 +104,7 @@ function send(
  */
 function lifeOf(input: StepInput, to: Ref): Incarnation | null {
   const isBelow = to.address.startsWith(`${input.address}/`) && !to.address.includes('/', input.address.length + 1)
-  return isBelow && input.machine !== SUPERVISOR_MACHINE ? to.incarnation : null
+  return isBelow && !isSupervisor(input.machine) ? to.incarnation : null
 }
 
 /** XState rewrites `xstate.error` on its way out, and so does this. Undefined: it is another event. */
@@ -155,7 +155,7 @@ function act(
   } else if (action.type === 'thread.append') {
     out.threadAppends.push(checkedThread(input, params))
   } else if ((RESERVED_ACTIONS as readonly string[]).includes(action.type)) {
-    if (input.machine !== SUPERVISOR_MACHINE)
+    if (!isSupervisor(input.machine))
       throw new Defect('E_ACTION_RESERVED', `${input.address} took ${action.type}, which only a supervisor may`, {
         hint: 'choose another name',
       })

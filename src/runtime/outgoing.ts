@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { Defect } from '../errors.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { PAYLOAD_BYTES_MAX } from '../limits.ts'
-import { type AskParams, EXIT_KEY, type ExitReason, isRefusedFromOutside, SUPERVISOR_MACHINE, type ThreadAppend } from '../protocol.ts'
+import { type AskParams, EXIT_KEY, type ExitReason, isRefusedFromOutside, isSupervisor, type ThreadAppend } from '../protocol.ts'
 import type { EventData, StepInput } from './cell.ts'
 
 const filled = z.string().min(1)
@@ -41,7 +41,7 @@ export function checkedEvent(input: StepInput, value: Json, what: string): Event
   const checked = checkedShape(input, value, what)
   if (!isRefusedFromOutside(checked.type)) return checked
   const isOrder = checked.type.startsWith('cell.') || checked.type.startsWith('ask.')
-  if (isOrder && input.machine === SUPERVISOR_MACHINE) return checked
+  if (isOrder && isSupervisor(input.machine)) return checked
   throw new Defect('E_EVENT_REFUSED', `${what} of ${input.address} is '${checked.type}', and only the engine sends such events`, {
     hint: 'choose a type that does not begin with xstate., cell. or ask.',
   })

@@ -8,7 +8,7 @@
 import type { AnyStateMachine } from 'xstate'
 import { Defect, type ErrorData, errorData } from '../errors.ts'
 import type { Json } from '../json.ts'
-import { type ExitReason, isRefusedFromOutside, SUPERVISOR_MACHINE } from '../protocol.ts'
+import { type ExitReason, isRefusedFromOutside, isSupervisor } from '../protocol.ts'
 import { type Births, births, missingActor, type StepCode } from './births.ts'
 import type { ChildLink, EventData, StepInput, StepResult } from './cell.ts'
 import { culpritOf } from './culprit.ts'
@@ -136,7 +136,7 @@ function withEnded(input: StepInput): StepInput {
 
 /** A supervisor hears of its children from the engine. What else says so is mail, and moves nothing. */
 function isForged({ machine, envelope }: StepInput): boolean {
-  return machine === SUPERVISOR_MACHINE && envelope.kind === 'mail' && isRefusedFromOutside(envelope.event.type)
+  return isSupervisor(machine) && envelope.kind === 'mail' && isRefusedFromOutside(envelope.event.type)
 }
 
 function crashed(input: StepInput, thrown: unknown, code: StepCode | undefined): StepResult {
@@ -186,7 +186,7 @@ function exitOf(input: StepInput, after: LiveSnapshot): ExitReason | null {
   if (after.output === undefined) return { kind: 'normal' }
   const text = JSON.stringify(after.output)
   // A supervisor passes on what a child has given, with a few words around it.
-  const output: Json = JSON.parse(input.machine === SUPERVISOR_MACHINE ? text : fitting(text, 'output'))
+  const output: Json = JSON.parse(isSupervisor(input.machine) ? text : fitting(text, 'output'))
   return checkedExit(input, output) ?? { kind: 'normal', output }
 }
 

@@ -3,7 +3,7 @@
  *
  *   actor.started -> actor.crashed -> actor.restarted -> ... -> actor.stopped      one Seen per address, whatever its lives
  */
-import { SUPERVISOR_MACHINE } from '../protocol.ts'
+import { isSupervisor } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
 import type { EffectRow } from '../runtime/store.ts'
 import { reasonWord } from './frame.ts'
@@ -34,7 +34,7 @@ export function castOf(frames: Iterable<Frame>): Cast {
 }
 
 /** How many agents: supervisors are not counted. */
-export const agentsIn = (cast: Cast): number => [...cast.values()].filter(({ machine }) => machine !== SUPERVISOR_MACHINE).length
+export const agentsIn = (cast: Cast): number => [...cast.values()].filter(({ machine }) => !isSupervisor(machine)).length
 
 /** What each actor's model calls have used so far, by address; of effects that have an outcome. */
 export function tokensByActor(effects: readonly EffectRow[]): ReadonlyMap<string, number> {

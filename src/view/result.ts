@@ -7,7 +7,7 @@
  *   changes       4 files +212 -8   look: troupe show 01M7W3MA --tree
  */
 import type { Json, JsonObject } from '../json.ts'
-import { SUPERVISOR_MACHINE } from '../protocol.ts'
+import { isSupervisor } from '../protocol.ts'
 import type { Recovery, Result } from '../runtime/engine.ts'
 import { agentsIn, type Cast, nameOf, type Seen } from './actors.ts'
 import { costBasis, count, duration, iso, money, plural, shortHash } from './format.ts'
@@ -70,7 +70,7 @@ function actingOf({ end }: Seen, { outcome }: Report): Acting {
 function endWords(seen: Seen, report: Report): string {
   const acting = actingOf(seen, report)
   const said = { crashed: `crashed ${seen.crash ?? ''}`, waiting: 'saved' } as const
-  const word = seen.machine === SUPERVISOR_MACHINE ? 'supervisor' : acting === 'crashed' || acting === 'waiting' ? said[acting] : acting
+  const word = isSupervisor(seen.machine) ? 'supervisor' : acting === 'crashed' || acting === 'waiting' ? said[acting] : acting
   return [word.trim(), seen.items.join(', ')].filter(Boolean).join('   ')
 }
 

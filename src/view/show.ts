@@ -6,7 +6,7 @@
  *   └─ ○ reviewer         idle               waiting: 0 events                        1 restart
  */
 import type { Json, JsonObject } from '../json.ts'
-import { SUPERVISOR_MACHINE } from '../protocol.ts'
+import { isSupervisor } from '../protocol.ts'
 import type { CellView } from '../runtime/engine.ts'
 import type { EffectRow, RunRow } from '../runtime/store.ts'
 import type { Cast, Seen } from './actors.ts'
@@ -40,15 +40,15 @@ export function sceneLines(scene: Scene, look: Look): readonly string[] {
 }
 
 function nodeOf(cell: CellView, scene: Scene, look: Look, root: boolean): TreeNode {
-  const isSupervisor = cell.machine === SUPERVISOR_MACHINE
+  const supervises = isSupervisor(cell.machine)
   const name = cell.incarnation > 1 ? `${cell.id}#${cell.incarnation}` : cell.id
   return {
     mark: actorMark(actingOf(cell), look),
     name,
-    columns: isSupervisor
+    columns: supervises
       ? [supervisorWords(scene.row, root), root ? scene.status : cell.status]
       : [stateWords(cell.state), evidence(cell, scene), notes(cell)],
-    free: isSupervisor,
+    free: supervises,
     children: cell.children.map((child) => nodeOf(child, scene, look, false)),
   }
 }

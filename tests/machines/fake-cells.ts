@@ -13,7 +13,7 @@ import { supervisor } from '../../src/machines/supervisor.ts'
 import { EXIT_KEY, type ExitReason, type ReservedAction, SUPERVISOR_MACHINE, type SupervisorEvent } from '../../src/protocol.ts'
 
 type State = SnapshotFrom<typeof supervisor>
-type Order = Extract<ReservedAction, { type: `cell.${string}` }>
+type Order = Extract<ReservedAction, { type: `cell.${string}`; params: { id: string } }>
 
 /** What a worker does when it is started: stay, fail, decline, never answer, or end at once with a reason. */
 export type Start = 'run' | 'fail' | 'decline' | 'hang' | ExitReason
@@ -59,7 +59,7 @@ export class FakeCells {
   readonly #root: string
   readonly #cells = new Map<string, Cell>()
   readonly #mail: { to: Cell; event: SupervisorInbox }[] = []
-  #timers: { at: number; run: () => void }[] = []
+  #timers: { at: number; run: () => void; id?: string }[] = []
 
   constructor(spec: { id: string }, workers: Record<string, Worker> = {}, input?: Json) {
     this.workers = workers
@@ -167,15 +167,25 @@ export class FakeCells {
     cell.state = state
     if (state.status === 'error') this.#end(cell, { kind: 'error', error: state.error as never })
     for (const action of actions) {
-      if (action.type === 'xstate.emit') this.emitted.push({ at: this.now, event: (action.params as { event: Json }).event })
+      if (action.type === 'xstate.raise') this.#later(cell, action.params as { event: SupervisorInbox; id: string; delay: number })
+      else if (action.type === 'xstate.cancel')
+        this.#timers = this.#timers.filter((timer) => timer.id !== `${cell.address} ${action.params}`)
+      else if (action.type === 'xstate.emit') this.emitted.push({ at: this.now, event: (action.params as { event: Json }).event })
       else this.#perform(cell, { type: action.type, params: action.params } as Order)
     }
     if (state.hasTag('ready') && cell.status === 'starting') this.#started(cell, false)
     if (state.status === 'done') this.#end(cell, (state.output as { [EXIT_KEY]: ExitReason })[EXIT_KEY])
   }
 
+  /** A delayed event of a supervisor to itself. */
+  #later(cell: Cell, { event, id, delay }: { event: SupervisorInbox; id: string; delay: number }): void {
+    const run = () => void this.#mail.push({ to: cell, event })
+    this.#timers.push({ at: this.now + delay, run, id: `${cell.address} ${id}` })
+  }
+
   #perform(by: Cell, order: Order): void {
     const address = `${by.address}/${order.params.id}`
+    if (order.type === 'cell.retire' || order.type === 'cell.settle') return
     this.orders.push({ by: `${by.address}#${by.incarnation}`, at: this.now, order })
     switch (order.type) {
       case 'cell.start':

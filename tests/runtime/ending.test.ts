@@ -1,12 +1,12 @@
 /** How a run comes to stand still, what its result says, and that no limit is granted afresh by a death or a resume. */
 import { expect, test } from 'vitest'
 import { setup } from 'xstate'
-import type { TreeSpec } from '../../src/protocol.ts'
+import type { StaticSupervisorSpec, TreeSpec } from '../../src/protocol.ts'
 import { factsOf, only, openLife, temporaryFolder, VirtualClock } from '../harness.ts'
 import { counter } from './counter.ts'
 
 const machines = { counter }
-const spec = (child: object, supervisor: Partial<TreeSpec> = {}): TreeSpec => ({
+const spec = (child: object, supervisor: Partial<StaticSupervisorSpec> = {}): StaticSupervisorSpec => ({
   id: 'top',
   autoShutdown: 'any_significant',
   children: [{ id: 'one', src: 'counter', restart: 'transient', significant: true, ...child }],

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { UserError } from '../../errors.ts'
 import { assertJson, type Json } from '../../json.ts'
 import { TURN_STEPS_MAX } from '../../limits.ts'
-import { SUPERVISOR_MACHINE, type TreeSpec } from '../../protocol.ts'
+import { DYNAMIC_MACHINE, SUPERVISOR_MACHINE, type TreeSpec } from '../../protocol.ts'
 import { type Clock, RunClock } from '../clock.ts'
 import { newRunId, systemClock } from '../clocks/system.ts'
 import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
@@ -43,7 +43,7 @@ export function localEngine(options: LocalEngineOptions): Engine {
       const run = start.id ?? newId()
       if (store.run(run) !== null)
         throw new UserError('E_RUN_EXISTS', 'a run with this id exists', { where: run, fix: `resume it, or choose another id`, exit: 2 })
-      host.machineVersion(SUPERVISOR_MACHINE)
+      host.machineVersion(rootMachine(tree))
       const row = newRun(run, tree, start, clock.wallMs())
       createRun(store, host, row, owner())
       const owned = store.own(run, owner())
@@ -80,6 +80,8 @@ function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number
   }
 }
 
+const rootMachine = (spec: TreeSpec): string => (spec.dynamic === undefined ? SUPERVISOR_MACHINE : DYNAMIC_MACHINE)
+
 /** The first commit: the run, its root and the envelope that starts it. From here on a crash loses nothing. */
 function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<RunRow['owner']>): void {
   const tree = new Tree({ run: row, systemIds: {}, envelopes: [], timers: [], effects: [], asks: [] }, host, store)
@@ -99,8 +101,8 @@ function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<Run
       address,
       incarnation: 1,
       since: 1,
-      machine: SUPERVISOR_MACHINE,
-      version: host.machineVersion(SUPERVISOR_MACHINE),
+      machine: rootMachine(spec),
+      version: host.machineVersion(rootMachine(spec)),
       parent: null,
       id: spec.id,
       supervised: false,
@@ -117,7 +119,7 @@ function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<Run
     snapshot: null,
   }
   tree.adopt(cell)
-  tree.useMachine(SUPERVISOR_MACHINE)
+  tree.useMachine(rootMachine(spec))
   tree.change(cell, {})
   tree.post(null, 0, { kind: 'start', to: address, incarnation: 1, from: null, event: { type: 'troupe.start', input } }, pos)
   const counters = { ...tree.counters }

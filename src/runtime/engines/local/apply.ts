@@ -10,6 +10,7 @@ import { ask } from './asks.ts'
 import { becomeReady, born, decline, isDeclined, settleIn } from './birth.ts'
 import { cancelEffect, oweEffect } from './effects.ts'
 import { crashCell, endCell } from './lifecycle.ts'
+import { brokenLimit, noteStarts } from './spawns.ts'
 import { supervise } from './supervise.ts'
 import { type Cell, OP_LAST, type Tree } from './tree.ts'
 
@@ -18,7 +19,7 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
     crashCell(tree, cell, envelope, result.exit.error)
     return
   }
-  const flood = overflow(tree, cell, envelope, result)
+  const flood = overflow(tree, cell, envelope, result) ?? tooMany(tree, cell, envelope, result)
   if (flood !== null) {
     crashCell(tree, cell, envelope, flood)
     return
@@ -89,6 +90,24 @@ function overflow(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult
     }
   }
   return null
+}
+
+/** A limit on what may begin below an actor stops the one that asks for more. */
+function tooMany(tree: Tree, cell: Cell, envelope: Envelope, { cellsStarted, cellsStopped }: StepResult): ErrorData | null {
+  const more = cellsStarted.length
+  const broken = more === 0 ? null : brokenLimit(tree, cell, Math.max(0, more - cellsStopped.length))
+  if (broken === null) {
+    if (more > 0) noteStarts(tree, cell, more)
+    return null
+  }
+  return {
+    code: 'E_LIMIT_SPAWN',
+    message: `${cell.row.address} asked for ${more} more children; ${broken}`,
+    path: cell.row.address,
+    state: stateName(cell.snapshot?.value ?? null),
+    event: envelope.event.type,
+    hint: 'raise the limit in its spec, or let it do with fewer',
+  }
 }
 
 /** Writes the cell's row only where the step changed more than its snapshot. */

@@ -20,7 +20,7 @@ export const askOf = (event: EventData): Address | null => (event['replyTo'] as 
 export function ask(tree: Tree, cell: Cell, envelope: Envelope, send: Send, params: AskParams, pos: number): void {
   const asker = { address: cell.row.address, incarnation: cell.row.incarnation }
   const row = open(tree, { asker, id: params.id, to: params.to }, params.timeoutMs, pos)
-  if (!tree.cells.has(params.to)) {
+  if (!tree.isHome(params.to)) {
     const event = { type: 'ask.down', id: params.id, to: params.to, incarnation: 0, reason: { kind: 'killed' } }
     close(tree, row)
     tree.post(envelope, send.op, { kind: 'system', to: asker.address, incarnation: asker.incarnation, from: params.to, event }, pos)

@@ -8,7 +8,7 @@
  * - Only clean cells are let go, and only between turns: what is read again is what was committed.
  */
 import { CELLS_HOT_MAX } from '../../../limits.ts'
-import type { Address } from '../../../protocol.ts'
+import type { Address, Incarnation } from '../../../protocol.ts'
 import type { EncodedSnapshot } from '../../cell.ts'
 import type { CellRow } from '../../store.ts'
 
@@ -31,7 +31,8 @@ export class Cells {
   readonly #used = new Set<Address>()
   /** By parent, what this turn has begun. */
   readonly #born = new Map<Address, Set<Address>>()
-  readonly #gone = new Set<Address>()
+  /** What this turn has ended for good, with the last life of each. */
+  readonly #gone = new Map<Address, Incarnation>()
 
   constructor(source: CellSource) {
     this.#source = source
@@ -80,9 +81,15 @@ export class Cells {
 
   /** The address has ended for good. */
   remove(address: Address): void {
+    const incarnation = this.#hot.get(address)?.row.incarnation ?? 0
     this.#hot.delete(address)
     this.#used.delete(address)
-    this.#gone.add(address)
+    this.#gone.set(address, incarnation)
+  }
+
+  /** The last life of an address that this turn has ended for good. */
+  lastOf(address: Address): Incarnation | undefined {
+    return this.#gone.get(address)
   }
 
   /** Addresses of the cells whose parent lives at this address, in order of address: the same whatever has been committed meanwhile. */

@@ -30,6 +30,7 @@ export function deliver(tree: Tree, envelope: Envelope): boolean {
   if (cell === undefined) return tell(tree, envelope) ? false : drop(tree, envelope, 'nobody lives there')
   if (envelope.incarnation !== null && !isBound(cell.row, envelope.incarnation)) return drop(tree, envelope, 'it was for another life')
   if (envelope.kind === 'kill' || envelope.kind === 'stop') return stop(tree, cell, envelope)
+  if (cell.row.retired === true && envelope.kind === 'mail') return drop(tree, envelope, 'it has finished')
   if (cell.row.status === 'ended' || (cell.row.status === 'starting' && envelope.kind !== 'start')) {
     tree.mail.park(envelope)
     return false

@@ -17,7 +17,7 @@ export function checkTarget(tree: Tree, to: Address, event: EventData): EventDat
       exit: 2,
     })
   }
-  if (tree.ended !== null || !tree.cells.has(to)) {
+  if (tree.ended !== null || !tree.isHome(to)) {
     const near = tree.near(to)
     throw new UserError(
       'E_TARGET_NOT_FOUND',

@@ -9,6 +9,7 @@ import type { ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { ExitReason } from '../../../protocol.ts'
 import type { Envelope } from '../../cell.ts'
+import { chanceOf } from '../../chance.ts'
 import { askOf, closeAsks } from './asks.ts'
 import { cancelEffect } from './effects.ts'
 import { type Cell, OP_LAST, type Tree } from './tree.ts'
@@ -105,6 +106,23 @@ export function reasonOf(cell: Cell): ExitReason {
 
 /** The address has ended for good: its mail is buried with the cause. */
 export function bury(tree: Tree, cell: Cell, cause: number): void {
+  buryMail(tree, cell, cause)
+  for (const effect of tree.effects.of(cell.row.address)) {
+    // What is in doubt stays so, but the next one to live here must not get its outcome.
+    if (effect.status === 'in_doubt') tree.keepEffect({ ...effect, incarnation: 0 })
+  }
+  // The root's row stays: it says that the run is over, should the process die before that is written.
+  if (cell.row.parent !== null) tree.forget(cell)
+}
+
+/** It has finished, and its supervisor keeps its spec: nobody is there until it is started again. */
+export function retire(tree: Tree, cell: Cell, cause: number): void {
+  settle(tree, cell, cause, reasonOf(cell))
+  tree.change(cell, { retired: true, children: [] })
+  buryMail(tree, cell, cause)
+}
+
+function buryMail(tree: Tree, cell: Cell, cause: number): void {
   const { address } = cell.row
   for (const letter of tree.mail.remove(address, mailOf(tree, cell))) {
     if (letter.kind !== 'mail') {
@@ -122,12 +140,6 @@ export function bury(tree: Tree, cell: Cell, cause: number): void {
     tree.done(letter, 'buried')
   }
   closeAsks(tree, cell, cause, reasonOf(cell), true)
-  for (const effect of tree.effects.of(address)) {
-    // What is in doubt stays so, but the next one to live here must not get its outcome.
-    if (effect.status === 'in_doubt') tree.keepEffect({ ...effect, incarnation: 0 })
-  }
-  // The root's row stays: it says that the run is over, should the process die before that is written.
-  if (cell.row.parent !== null) tree.forget(cell)
 }
 
 /** Is it for this life? A child that waits to move in where this one lived keeps its start and all that is sent to it afterwards. */
@@ -154,7 +166,8 @@ function tell(tree: Tree, cell: Cell, envelope: Envelope | null, reason: ExitRea
   const to = { to: row.parent.address, incarnation: row.parent.incarnation, from: row.address }
   if (row.supervised) {
     const type = wasStarting ? 'cell.start_failed' : 'cell.exited'
-    const event = { type, id: row.id, incarnation: row.incarnation, now: tree.now, reason: reason as unknown as Json }
+    const random = chanceOf(`${tree.run.run} ${row.address} ${row.incarnation}`)
+    const event = { type, id: row.id, incarnation: row.incarnation, now: tree.now, random, reason: reason as unknown as Json }
     tree.post(envelope, OP_LAST, { kind: 'system', ...to, event }, pos)
     return
   }

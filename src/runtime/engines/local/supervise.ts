@@ -1,26 +1,33 @@
 /** The reserved actions of a supervisor, turned into cells in the commit of the step that took them. */
 import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
-import { type CellStart, type ExitReason, type ReservedAction, SHUTDOWN_EVENT, SUPERVISOR_MACHINE } from '../../../protocol.ts'
+import { type CellRestart, type CellStart, type ExitReason, isSupervisor, type ReservedAction, SHUTDOWN_EVENT } from '../../../protocol.ts'
 import type { ActionTaken, Envelope, EnvelopeKind } from '../../cell.ts'
 import { questionIsDead } from './asks.ts'
-import { bury, endCell, reasonOf, settle } from './lifecycle.ts'
+import { bury, endCell, reasonOf, retire, settle } from './lifecycle.ts'
+import { isRefused, report, stopAll, stopIsRefused } from './on-request.ts'
+import { noteStarts } from './spawns.ts'
 import type { Cell, Tree } from './tree.ts'
 
 export function supervise(tree: Tree, supervisor: Cell, envelope: Envelope, action: ActionTaken, pos: number): void {
-  if (supervisor.row.machine !== SUPERVISOR_MACHINE) {
+  if (!isSupervisor(supervisor.row.machine)) {
     throw new Defect('E_ACTION_RESERVED', `${supervisor.row.address} took ${action.type}, which only a supervisor may`)
   }
   const { type, params } = action as unknown as ReservedAction
   const turn: Turn = { tree, supervisor, envelope, op: action.op, pos }
   if (type === 'cell.start') startCell(turn, params)
-  else if (type === 'cell.stop') orderStop(turn, params.id, params.shutdownMs)
-  else if (type === 'cell.kill') kill(turn, params.id)
+  else if (type === 'cell.stop') orderStop(turn, params)
+  else if (type === 'cell.kill') kill(turn, params)
   else if (type === 'cell.restart') restartCell(turn, params)
   else if (type === 'cell.delete') remove(turn, params.id)
+  else if (type === 'cell.retire') retireCell(turn, params.id)
+  else if (type === 'cell.settle') settleCell(turn, params.id)
+  else if (type === 'cell.stop_all') stopAll(turn, params.shutdownMs)
+  else if (type === 'cell.report') report(turn, params)
 }
 
-interface Turn {
+/** What an order of a supervisor is carried out with. */
+export interface Turn {
   readonly tree: Tree
   readonly supervisor: Cell
   readonly envelope: Envelope
@@ -28,15 +35,18 @@ interface Turn {
   readonly pos: number
 }
 
-const addressOf = (turn: Turn, id: string): string => `${turn.supervisor.row.address}/${encodeURIComponent(id)}`
+/** Where a child of the supervisor lives. */
+export const addressOf = (turn: Turn, id: string): string => `${turn.supervisor.row.address}/${encodeURIComponent(id)}`
 
 function startCell(turn: Turn, start: CellStart): void {
   const { tree, supervisor } = turn
   const address = addressOf(turn, start.id)
   const before = tree.cells.get(address)
+  if (start.onRequest !== undefined && isRefused(turn, start)) return
   if (before !== undefined && before.row.status !== 'ended') throw new Defect('E_CELL_EXISTS', `${address} is running already`)
   if (before !== undefined) endLife(turn, before)
-  const incarnation = (before?.row.incarnation ?? 0) + 1
+  const last = before?.row.incarnation ?? (start.onRequest === undefined ? 0 : tree.lastLife(address))
+  const incarnation = Math.max(last, start.after ?? 0) + 1
   const parent = { address: supervisor.row.address, incarnation: supervisor.row.incarnation }
   const cell: Cell = {
     row: {
@@ -57,9 +67,13 @@ function startCell(turn: Turn, start: CellStart): void {
       nextId: before?.row.nextId ?? 0,
       systemIds: {},
       exit: null,
+      restart: start.restart,
+      health: start.health,
+      limits: start.limits,
     },
     snapshot: null,
   }
+  if (start.onRequest !== undefined) noteStarts(tree, supervisor, 1)
   tree.adopt(cell)
   tree.useMachine(start.src)
   tree.change(cell, {})
@@ -86,16 +100,17 @@ function endLife(turn: Turn, cell: Cell): void {
   settle(tree, cell, turn.pos, reasonOf(cell))
 }
 
-function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.restart' }>['params']): void {
+function restartCell(turn: Turn, restart: CellRestart): void {
   const { tree } = turn
   const cell = tree.cells.get(addressOf(turn, restart.id))
   const snapshot = cell === undefined ? null : tree.snapshotOf(cell)
   const crashed = (cell?.row.exit as { kind?: string } | null | undefined)?.kind === 'error'
   const fromCheckpoint = restart.from === 'checkpoint' && cell !== undefined && snapshot?.status === 'active' && crashed && canGoOn(cell)
   const from = fromCheckpoint ? 'checkpoint' : 'initial'
-  const facts = { reason: restart.reason as unknown as Json, from, count: restart.count }
+  const { count, max, periodMs, backoffMs, group } = restart
+  const facts = { reason: restart.reason as unknown as Json, from, count, max, periodMs, backoffMs, group }
   if (!fromCheckpoint) {
-    startCell(turn, restart)
+    startCell(turn, restart.keepInput === true ? { ...restart, input: cell?.row.input } : restart)
     tree.fact('actor.restarted', tree.cells.get(addressOf(turn, restart.id))!.row, turn.pos, facts)
     return
   }
@@ -124,8 +139,8 @@ function restartCell(turn: Turn, restart: Extract<ReservedAction, { type: 'cell.
  * failed, an answer. Nothing would ever wake it, so its restart is from the beginning.
  */
 function canGoOn(cell: Cell): boolean {
-  const { poison } = cell.row.exit as unknown as Poisoned
-  return poison.kind === 'mail' || poison.event.startsWith('xstate.done.actor.')
+  const { poison } = cell.row.exit as unknown as Partial<Poisoned>
+  return poison !== undefined && (poison.kind === 'mail' || poison.event.startsWith('xstate.done.actor.'))
 }
 
 /** What a crash leaves in the row of the life that ended. */
@@ -158,10 +173,16 @@ function answerForPoison(turn: Turn, next: Cell, { poison, ...reason }: Poisoned
 }
 
 /** An ordered stop: `shutdown` if the state accepts it, then up to `shutdownMs`; else the end at once. */
-function orderStop(turn: Turn, id: string, shutdownMs: number): void {
+function orderStop(turn: Turn, { id, shutdownMs, onRequest }: Extract<ReservedAction, { type: 'cell.stop' }>['params']): void {
+  if (onRequest === true && stopIsRefused(turn, id)) return
+  const cell = turn.tree.cells.get(addressOf(turn, id))
+  if (cell !== undefined) stopInOrder(turn, cell, shutdownMs, turn.envelope)
+}
+
+/** @param current  the envelope whose cascade it belongs to; null: one of its own. */
+export function stopInOrder(turn: Turn, cell: Cell, shutdownMs: number, current: Envelope | null): void {
   const { tree } = turn
-  const cell = tree.cells.get(addressOf(turn, id))
-  if (cell === undefined || cell.row.status === 'ended' || cell.row.status === 'gone') return
+  if (cell.row.status === 'ended' || cell.row.status === 'gone') return
   const { address, incarnation } = cell.row
   const snapshot = tree.snapshotOf(cell)
   const accepts =
@@ -170,7 +191,7 @@ function orderStop(turn: Turn, id: string, shutdownMs: number): void {
     tree.host.accepts(cell.row.machine, snapshot, cell.row.children, { type: SHUTDOWN_EVENT })
   if (!accepts) {
     tree.post(
-      turn.envelope,
+      current,
       turn.op,
       { kind: 'stop', to: address, incarnation, from: turn.supervisor.row.address, event: { type: 'troupe.stop' } },
       turn.pos,
@@ -189,17 +210,34 @@ function orderStop(turn: Turn, id: string, shutdownMs: number): void {
     cause: turn.pos,
   })
   tree.post(
-    turn.envelope,
+    current,
     turn.op,
     { kind: 'system', to: address, incarnation, from: turn.supervisor.row.address, event: { type: SHUTDOWN_EVENT } },
     turn.pos,
   )
 }
 
-function kill(turn: Turn, id: string): void {
+function kill(turn: Turn, { id, error, onRequest }: Extract<ReservedAction, { type: 'cell.kill' }>['params']): void {
   const { tree } = turn
+  if (onRequest === true && stopIsRefused(turn, id)) return
   const cell = tree.cells.get(addressOf(turn, id))
-  if (cell !== undefined && cell.row.status !== 'ended') endCell(tree, cell, turn.envelope, { kind: 'killed' })
+  if (cell === undefined || cell.row.status === 'ended') return
+  endCell(
+    tree,
+    cell,
+    turn.envelope,
+    error === undefined ? { kind: 'killed' } : { kind: 'error', error: { ...error, path: cell.row.address } },
+  )
+}
+
+function retireCell(turn: Turn, id: string): void {
+  const cell = turn.tree.cells.get(addressOf(turn, id))
+  if (cell !== undefined && cell.row.status === 'ended' && cell.row.retired !== true) retire(turn.tree, cell, turn.pos)
+}
+
+function settleCell(turn: Turn, id: string): void {
+  const cell = turn.tree.cells.get(addressOf(turn, id))
+  if (cell !== undefined && cell.row.status === 'ended') endLife(turn, cell)
 }
 
 function remove(turn: Turn, id: string): void {

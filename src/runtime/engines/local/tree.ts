@@ -4,7 +4,7 @@
  */
 import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
-import type { Address, ExitReason } from '../../../protocol.ts'
+import type { Address, ExitReason, Incarnation } from '../../../protocol.ts'
 import type { ActorRef, EncodedSnapshot, Envelope } from '../../cell.ts'
 import type { Host } from '../../engine.ts'
 import { isQueued, type Place, placeOf, placeQueued, rootPlace } from '../../order.ts'
@@ -137,6 +137,18 @@ export class Tree {
   forget(cell: Cell): void {
     this.change(cell, { status: 'gone' })
     this.cells.remove(cell.row.address)
+  }
+
+  /** Does somebody live there, or will again? One that has finished is kept only for its supervisor. */
+  isHome(address: Address): boolean {
+    const cell = this.cells.get(address)
+    return cell !== undefined && cell.row.retired !== true
+  }
+
+  /** The last life that an address has had; 0 where nobody has ever lived there. */
+  lastLife(address: Address): Incarnation {
+    const known = this.cells.get(address)?.row.incarnation ?? this.cells.lastOf(address)
+    return known ?? this.#store.snapshots(this.run.run, address, { limit: 1 })[0]?.incarnation ?? 0
   }
 
   /** Addresses that end as this one does: what somebody may have meant. */

@@ -90,53 +90,55 @@ const stops = [
   { target: 'ended', actions: ['asked', 'leave'] },
 ] as const
 
-export const worker = base
-  .createMachine({
-    id: 'worker',
-    version: '1',
-    context: ({ input }) => {
-      const does = input[BEHAVIOUR]
-      if (does.start === 'fail') thrown('no start')
-      return { does, given: input.given, end: typeof does.start === 'object' ? exitWith(does.start) : null, heard: [] }
+export const worker = base.createMachine({
+  id: 'worker',
+  version: '1',
+  context: ({ input }) => {
+    const does = input[BEHAVIOUR]
+    if (does.start === 'fail') thrown('no start')
+    return { does, given: input.given, end: typeof does.start === 'object' ? exitWith(does.start) : null, heard: [] }
+  },
+  initial: 'born',
+  on: { note: { actions: assign({ heard: ({ context, event }) => [...context.heard, event.n] }) } },
+  states: {
+    born: {
+      always: [
+        { guard: 'declines', target: 'ended', actions: [emit({ type: 'declined' }), assign({ end: { ignore: true } })] },
+        { guard: 'ends', target: 'ended' },
+        { guard: 'hangs', target: 'opening' },
+        { target: 'running' },
+      ],
     },
-    initial: 'born',
-    on: { note: { actions: assign({ heard: ({ context, event }) => [...context.heard, event.n] }) } },
-    states: {
-      born: {
-        always: [
-          { guard: 'declines', target: 'ended', actions: [emit({ type: 'declined' }), assign({ end: { ignore: true } })] },
-          { guard: 'ends', target: 'ended' },
-          { guard: 'hangs', target: 'opening' },
-          { target: 'running' },
-        ],
-      },
-      opening: { on: { open: 'running', boom: { actions: 'crash' }, shutdown: stops } },
-      running: {
-        tags: 'up',
-        initial: 'idle',
-        entry: sendTo(({ self }) => self as AnyActorRef, ({ context }) => ({ type: context.does.start === 'crash' ? 'boom' : 'nothing' })),
-        states: {
-          idle: { on: { call: 'calling' } },
-          calling: {
-            invoke: {
-              src: 'call',
-              input: ({ context }) => ({ of: context.given }),
-              onDone: { target: 'idle', actions: assign({ heard: ({ context, event }) => [...context.heard, event.output] }) },
-            },
+    opening: { on: { open: 'running', boom: { actions: 'crash' }, shutdown: stops } },
+    running: {
+      tags: 'up',
+      initial: 'idle',
+      entry: sendTo(
+        ({ self }) => self as AnyActorRef,
+        ({ context }) => ({ type: context.does.start === 'crash' ? 'boom' : 'nothing' }),
+      ),
+      states: {
+        idle: { on: { call: 'calling' } },
+        calling: {
+          invoke: {
+            src: 'call',
+            input: ({ context }) => ({ of: context.given }),
+            onDone: { target: 'idle', actions: assign({ heard: ({ context, event }) => [...context.heard, event.output] }) },
           },
         },
-        on: {
-          boom: { actions: 'crash' },
-          finish: 'ended',
-          exit: { target: 'ended', actions: assign({ end: ({ event }) => exitWith(event.reason) }) },
-          shutdown: stops,
-        },
       },
-      closing: { tags: 'up', after: { cleanUp: { target: 'ended', actions: ['cleaned', 'leave'] } } },
-      ended: { type: 'final' },
+      on: {
+        boom: { actions: 'crash' },
+        finish: 'ended',
+        exit: { target: 'ended', actions: assign({ end: ({ event }) => exitWith(event.reason) }) },
+        shutdown: stops,
+      },
     },
-    output: ({ context }) => context.end,
-  })
+    closing: { tags: 'up', after: { cleanUp: { target: 'ended', actions: ['cleaned', 'leave'] } } },
+    ended: { type: 'final' },
+  },
+  output: ({ context }) => context.end,
+})
 
 /** Sends requests to supervisors, and keeps what it is told under their names. */
 export const client = setup({
@@ -158,6 +160,8 @@ export const client = setup({
     },
     'ask.answered': { actions: assign({ replies: ({ context, event }) => ({ ...context.replies, [event.id]: event.answer }) }) },
     'ask.down': { actions: assign({ replies: ({ context, event }) => ({ ...context.replies, [event.id]: { type: 'ask.down' } }) }) },
-    'ask.timed_out': { actions: assign({ replies: ({ context, event }) => ({ ...context.replies, [event.id]: { type: 'ask.timed_out' } }) }) },
+    'ask.timed_out': {
+      actions: assign({ replies: ({ context, event }) => ({ ...context.replies, [event.id]: { type: 'ask.timed_out' } }) }),
+    },
   },
 })

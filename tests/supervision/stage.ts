@@ -12,6 +12,7 @@
  */
 import { createTroupe } from '../../src/actors/troupe.ts'
 import type { Json } from '../../src/json.ts'
+import { checkTree } from '../../src/machines/childspec.ts'
 import type { ChildReply, ChildRequest, SupervisorSpec, TreeSpec } from '../../src/protocol.ts'
 import type { Host, RunSession } from '../../src/runtime/engine.ts'
 import { localEngine } from '../../src/runtime/engines/local.ts'
@@ -101,7 +102,10 @@ export class Stage {
   }
 
   /** Has the client ask a supervisor. Returns the answer, or null while there is none: see {@link reply}. */
-  async ask(request: ChildRequest | { readonly type: string; readonly [key: string]: unknown }, supervisor = 'team'): Promise<ChildReply | null> {
+  async ask(
+    request: ChildRequest | { readonly type: string; readonly [key: string]: unknown },
+    supervisor = 'team',
+  ): Promise<ChildReply | null> {
     const id = String(++this.#requests)
     await this.#post(CLIENT, { type: 'please', id, to: addressOf(supervisor), request: request as unknown as Json })
     await this.rest()
@@ -194,7 +198,7 @@ export class Stage {
 
   /** All that must be the same however often the process dies: without positions, sums, steps and resumes. */
   facts(): unknown[] {
-    return this.entries().flatMap(({ at, type, path, inc, data: { sent: _, seq: _seq, fired: _fired, ...data } }) =>
+    return this.entries().flatMap(({ at, type, path, inc, data: { sent: _, seq: _seq, fired: _fired, ask: _ask, ...data } }) =>
       NOT_COMPARED.has(type) ? [] : [{ at, type, path, inc, data }],
     )
   }
@@ -203,6 +207,11 @@ export class Stage {
     return this.store
       .journal(RUN, 0, Number.POSITIVE_INFINITY)
       .map(({ hash: _, data, at, ...entry }) => ({ ...entry, at: at - this.#began, data: JSON.parse(data) }))
+  }
+
+  /** The run as it is stored. */
+  run() {
+    return this.store.run(RUN)
   }
 
   get store(): Store {
@@ -278,7 +287,10 @@ export class Stage {
   #withBehaviour(host: Host): Host {
     const step: Host['step'] = (input) => {
       if (input.machine !== 'worker' || input.envelope.kind !== 'start') return host.step(input)
-      const event = { ...input.envelope.event, input: inputWith(input.envelope.event['input'], this.#doesOf(input.address, input.incarnation)) }
+      const event = {
+        ...input.envelope.event,
+        input: inputWith(input.envelope.event['input'], this.#doesOf(input.address, input.incarnation)),
+      }
       return host.step({ ...input, envelope: { ...input.envelope, event } })
     }
     return { ...host, step, logic: (machine, src) => host.logic(machine, src) }
@@ -306,7 +318,12 @@ function hostOfTroupe(answer: (of: Json) => Promise<Json>): Host {
       return Promise.reject(new Error('kept'))
     },
   }
-  void createTroupe({ engine: keep, machines: MACHINES, effects: { call: { perform: ({ input }) => answer(input.of) } }, reap: async () => [] })
+  void createTroupe({
+    engine: keep,
+    machines: MACHINES,
+    effects: { call: { perform: ({ input }) => answer(input.of) } },
+    reap: async () => [],
+  })
     .resume('none')
     .catch(() => {})
   if (found === undefined) throw new Error('createTroupe has given no host')

@@ -29,9 +29,14 @@ type Body = (play: Play) => Promise<void>
 
 /** A case of the list, in both modes. */
 export function sup(id: string, body: Body): void {
+  for (const [mode, title] of titlesOf(id)) test(title, () => perform(mode, body))
+}
+
+/** The titles of a case's tests, one a mode. */
+export function titlesOf(id: string): (readonly [mode: Mode, title: string])[] {
   const found = CASES.find((each) => each.id === id)
   if (found === undefined) throw new Error(`there is no case ${id}`)
-  for (const mode of MODES) test(`${id}: ${found.name} (${mode})`, () => perform(mode, body))
+  return MODES.map((mode) => [mode, `${id}: ${found.name} (${mode})`])
 }
 
 /** Where our default is another than OTP's, or a promise goes further than the list: in both modes as well. */
@@ -39,7 +44,8 @@ export function ours(title: string, body: Body): void {
   for (const mode of MODES) test(`${title} (${mode})`, () => perform(mode, body))
 }
 
-async function perform(mode: Mode, body: Body): Promise<void> {
+/** Plays it in its mode; killed, it is played once more without, and what is on record must be the same. */
+export async function perform(mode: Mode, body: Body): Promise<void> {
   const stages = await play(mode, body)
   if (mode === 'lives on') return
   const undisturbed = await play('lives on', body)

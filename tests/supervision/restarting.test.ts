@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { ExitReason } from '../../src/protocol.ts'
 import { CRASH, KILLED, NORMAL, shutdown } from './actors.ts'
-import { child, children, sup } from './case.ts'
+import { child, children, type Play, sup } from './case.ts'
 
 const LONG = 3_600_000
 /** OTP's `shutdown`, and its `{shutdown, info}`: here with a detail. */
@@ -71,27 +71,20 @@ sup('SUP-34', async ({ set }) => {
   expect(stage.restartsOf('a')).toBe(1)
 })
 
-for (const [id, intensity] of [
-  ['SUP-43', 0],
-  ['SUP-44', 1],
-  ['SUP-45', 3],
-] as const) {
-  sup(id, async ({ set }) => {
-    const stage = await set({ intensity, periodMs: LONG, children: children('ab') })
-    for (let crash = 1; crash <= intensity; crash++) await stage.boom('a')
-    expect(stage.living()).toEqual([`a#${intensity + 1}`, 'b#1'])
-    const mark = stage.mark()
-    await stage.boom('a')
-    expect(stage.lives(mark)).toEqual([
-      `crashed a#${intensity + 1}`,
-      'gave_up team a',
-      'asked b#1',
-      'ended b#1 ordered',
-      'ended team#1 gave_up',
-    ])
-    expect(stage.restartsOf('a')).toBe(intensity)
-  })
+/** As many restarts as the intensity says, and one crash more. */
+async function upToTheLimit({ set }: Play, intensity: number): Promise<void> {
+  const stage = await set({ intensity, periodMs: LONG, children: children('ab') })
+  for (let crash = 1; crash <= intensity; crash++) await stage.boom('a')
+  const last = `a#${intensity + 1}`
+  expect(stage.living()).toEqual([last, 'b#1'])
+  const mark = stage.mark()
+  await stage.boom('a')
+  expect(stage.lives(mark)).toEqual([`crashed ${last}`, 'gave_up team a', 'asked b#1', 'ended b#1 ordered', 'ended team#1 gave_up'])
+  expect(stage.restartsOf('a')).toBe(intensity)
 }
+sup('SUP-43', (play) => upToTheLimit(play, 0))
+sup('SUP-44', (play) => upToTheLimit(play, 1))
+sup('SUP-45', (play) => upToTheLimit(play, 3))
 
 sup('SUP-46', async ({ set }) => {
   for (const [age, survives] of [

@@ -20,11 +20,15 @@ function refused(where: string, field: string, rule: string): unknown {
   return { name: 'Defect', code: 'E_TREE_INVALID', details: { where, field, rule }, message: `${where}: ${field} ${rule}` }
 }
 
+const BACKOFF = 'must be {baseMs, maxMs, factor, jitter}: milliseconds above 0, maxMs not below baseMs, factor from 1, jitter from 0 to 1'
+/** What a supervisor does not do unless it is told to. */
+const plain = { backoff: null, otpExitReasons: false, reviveFinished: false } as const
+
 test('SUP-08: what is not given has its default', () => {
   expect(parseSupervisor({ id: 'team', children: [worker, { id: 'sub', children: [worker] }] })).toEqual({
-    flags: { id: 'team', strategy: 'one_for_one', intensity: 1, periodMs: 5000, autoShutdown: 'never' },
+    flags: { id: 'team', strategy: 'one_for_one', intensity: 1, periodMs: 5000, autoShutdown: 'never', ...plain },
     children: [
-      { id: 'w', src: 'worker', restart: 'permanent', shutdownMs: 5000, significant: false, from: 'initial' },
+      { id: 'w', src: 'worker', restart: 'permanent', shutdownMs: 5000, significant: false, from: 'initial', startTimeoutMs: 30_000 },
       {
         id: 'sub',
         src: 'troupe.supervisor',
@@ -32,6 +36,7 @@ test('SUP-08: what is not given has its default', () => {
         shutdownMs: SUPERVISOR_SHUTDOWN_MS,
         significant: false,
         from: 'initial',
+        startTimeoutMs: null,
         readyTag: 'ready',
         supervises: { id: 'sub', children: [worker] },
       },
@@ -50,16 +55,31 @@ test('what is given is kept', () => {
     readyTag: 'up',
   } as const
   const sub = { id: 'sub', children: [], restart: 'temporary', shutdownMs: 'brutal', significant: true } as const
+  const { children: _, ...rest } = sub
   const flags = { id: 'team', strategy: 'one_for_one', intensity: 0, periodMs: 0.5, autoShutdown: 'all_significant' } as const
   expect(parseSupervisor({ ...flags, children: [child, sub] })).toEqual({
-    flags,
-    children: [child, { ...sub, children: undefined, src: 'troupe.supervisor', from: 'initial', readyTag: 'ready', supervises: sub }],
+    flags: { ...flags, ...plain },
+    children: [
+      { ...child, startTimeoutMs: 30_000 },
+      { ...rest, startTimeoutMs: null, src: 'troupe.supervisor', from: 'initial', readyTag: 'ready', supervises: sub },
+    ],
   })
 })
 
 test.each([
-  ['an unknown strategy', { strategy: 'one_for_any' }, 'strategy', 'must be one_for_one'],
-  ['a strategy that is not here yet', { strategy: 'one_for_all' }, 'strategy', 'must be one_for_one'],
+  ['an unknown strategy', { strategy: 'one_for_any' }, 'strategy', 'must be one_for_one, one_for_all or rest_for_one'],
+  ['a backoff without a base', { backoff: {} }, 'backoff', BACKOFF],
+  ['a backoff that shrinks', { backoff: { baseMs: 10, factor: 0.5 } }, 'backoff', BACKOFF],
+  ['a backoff whose most is less than its base', { backoff: { baseMs: 10, maxMs: 5 } }, 'backoff', BACKOFF],
+  [
+    'a period too short for its backoff',
+    { intensity: 3, periodMs: 6_000, backoff: { baseMs: 1_000, jitter: 0 } },
+    'periodMs',
+    'must be at least 7000, which its backoff may wait before 3 restarts: in 6000 the limit can never be reached',
+  ],
+  ['a start timeout of nothing', { startTimeoutMs: 0 }, 'startTimeoutMs', `must be 'infinity' or whole milliseconds from 1`],
+  ['a limit of nothing', { limits: { children: 0 } }, 'limits', 'must be a whole number from 1'],
+  ['children beside a template', { dynamic: { src: 'w' } }, 'dynamic', 'must not stand beside children: a supervisor has one or the other'],
   ['a negative intensity', { intensity: -1 }, 'intensity', 'must be a whole number from 0'],
   ['an infinite intensity', { intensity: Infinity }, 'intensity', 'must be a whole number from 0'],
   ['half a restart', { intensity: 0.5 }, 'intensity', 'must be a whole number from 0'],

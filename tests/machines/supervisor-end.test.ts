@@ -244,7 +244,7 @@ test.each(['never', 'any_significant', 'all_significant'])(
       )
       for (const reason of [NORMAL, ORDERED]) if (cells.isLiving('/team/x')) cells.end('/team/x', reason)
       expect(cells.exit).toBeNull()
-      expect(cells.state().value).toBe('running')
+      expect(cells.state().value).toEqual({ running: 'steady' })
     }
   },
 )

@@ -27,7 +27,7 @@ test('an order to start carries what the engine needs, and the input of the tree
 
 test('SUP-02: a supervisor without children starts and stops', () => {
   const cells = new FakeCells(team([]))
-  expect(cells.state().value).toBe('running')
+  expect(cells.state().value).toEqual({ running: 'steady' })
   cells.shutdown()
   expect(cells.log).toEqual(['started team#1', 'exited team#1 ordered'])
   expect(cells.exit).toEqual(ORDERED)
@@ -64,14 +64,17 @@ test('SUP-03: a child that ends before it is ready has failed to start, also whe
 
 test('SUP-04 SUP-09: a spec that breaks a rule is the reason of the supervisor, and nothing was started', () => {
   const cells = new FakeCells({ id: 'team', strategy: 'round_robin', children: abc } as { id: string })
-  expect(cells.exit).toMatchObject({ kind: 'error', error: { code: 'E_TREE_INVALID', message: '/team: strategy must be one_for_one' } })
+  expect(cells.exit).toMatchObject({
+    kind: 'error',
+    error: { code: 'E_TREE_INVALID', message: '/team: strategy must be one_for_one, one_for_all or rest_for_one' },
+  })
   expect(cells.orders).toEqual([])
 })
 
 test('SUP-05: a child that declines to start keeps its spec without a cell, and the next starts', () => {
   const cells = new FakeCells(team([child('a'), child('b')]), { a: { start: 'decline' } })
   expect(cells.children()).toEqual({ a: 'stopped', b: 'running' })
-  expect(cells.state().value).toBe('running')
+  expect(cells.state().value).toEqual({ running: 'steady' })
 })
 
 test('SUP-05: a permanent child that declines a restart stays stopped, without another try', () => {
@@ -190,9 +193,10 @@ test.each(MATRIX)(
 test('an order to restart tells from where, which restart in the window it is, and why', () => {
   const cells = new FakeCells(team([child('a', { from: 'checkpoint', input: 1 }), child('b')], { intensity: 2 }))
   cells.end('/team/a').end('/team/b', KILLED)
+  const window = { after: 1, backoffMs: 0, max: 2, periodMs: 5000 }
   expect(cells.ordersOf('cell.restart')).toEqual([
-    { id: 'a', src: 'worker', input: 1, restart: 'permanent', from: 'checkpoint', count: 1, reason: CRASH },
-    { id: 'b', src: 'worker', restart: 'permanent', from: 'initial', count: 2, reason: KILLED },
+    { id: 'a', src: 'worker', input: 1, restart: 'permanent', from: 'checkpoint', count: 1, reason: CRASH, ...window },
+    { id: 'b', src: 'worker', restart: 'permanent', from: 'initial', count: 2, reason: KILLED, ...window },
   ])
 })
 

@@ -139,7 +139,7 @@ test('snapshot and tree show the last commit: states, contexts, tags, incarnatio
     incarnation: 1,
     machine: 'troupe.supervisor',
     status: 'active',
-    state: 'running',
+    state: { running: 'steady' },
     tags: ['ready'],
     supervised: false,
     restarts: 0,

@@ -185,7 +185,7 @@ test('a supervisor hears of its children from the engine alone: mail that says s
     const { snapshot, exit, handled } = host.step({ ...started, envelope: { ...started.envelope, kind, event } })
     return { state: snapshot === 'unchanged' ? 'starting' : snapshot.value, exit, handled }
   }
-  expect(heard('system')).toEqual({ state: 'running', exit: null, handled: true })
+  expect(heard('system')).toEqual({ state: { running: 'steady' }, exit: null, handled: true })
   expect(heard('mail')).toEqual({ state: 'starting', exit: null, handled: false })
   expect(heard('mail', { type: 'xstate.error.actor.b', error: 'no', actorId: 'b' })).toEqual({
     state: 'starting',

@@ -74,6 +74,7 @@ const base = setup({
   actions: {
     asked: emit({ type: 'asked' }),
     cleaned: emit({ type: 'cleaned' }),
+    hear: assign({ heard: ({ context, event }) => [...context.heard, (event as unknown as { output: Json }).output] }),
     /** In an assignment, because plain actions run after the commit and crash nobody. */
     crash: assign(() => thrown('boom')),
     leave: assign(({ context }) => {
@@ -123,7 +124,7 @@ export const worker = base.createMachine({
           invoke: {
             src: 'call',
             input: ({ context }) => ({ of: context.given }),
-            onDone: { target: 'idle', actions: assign({ heard: ({ context, event }) => [...context.heard, event.output] }) },
+            onDone: { target: 'idle', actions: 'hear' },
           },
         },
       },

@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { MODES, type Mode, Stage, type Team, type Workers } from './stage.ts'
+import type { Workers } from './code.ts'
+import { MODES, type Mode, Stage, type Team } from './stage.ts'
 
 export interface ConformanceCase {
   readonly id: string

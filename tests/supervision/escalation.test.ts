@@ -183,11 +183,14 @@ sup('SUP-76', async ({ set }) => {
 })
 
 sup('SUP-77', async ({ set }) => {
-  for (const autoShutdown of ['never', 'any_significant', 'all_significant'])
-    for (const restart of ['transient', 'temporary'])
-      for (const reason of [...CLEAN, CRASH, KILLED]) {
-        const stage = await set({ autoShutdown, children: [child('n', { restart }), child('b')] })
-        await stage.exit('n', reason)
-        expect([autoShutdown, restart, reason, stage.isUp()]).toEqual([autoShutdown, restart, reason, true])
-      }
+  const ends = ['transient', 'temporary'].flatMap((restart) => [...CLEAN, CRASH, KILLED].map((reason) => ({ restart, reason })))
+  for (const autoShutdown of ['never', 'any_significant', 'all_significant']) {
+    const specs = ends.map(({ restart }, index) => child(`n${index}`, { restart }))
+    const stage = await set({ autoShutdown, intensity: ends.length, children: [...specs, child('b')] })
+    for (const [index, { reason }] of ends.entries()) {
+      await stage.exit(`n${index}`, reason)
+      expect([autoShutdown, ends[index], stage.isUp()]).toEqual([autoShutdown, ends[index], true])
+    }
+    expect(stage.living()).toEqual(['b#1', 'n3#2', 'n4#2'])
+  }
 })

@@ -8,56 +8,29 @@
  *   killed between any two decisions      one step a commit; after each commit with a step in it the process dies without goodbye, and another one
  *                                         goes on from what was committed, at the same instant
  *
- * What must be the same in both is {@link Stage.facts}: the journal but for its steps and resumes.
+ * What must be the same in both is {@link Stage.facts}: the journal but for its steps and resumes, with the milliseconds of each entry.
  */
-import { createTroupe, type Troupe } from '../../src/actors/troupe.ts'
 import type { Json } from '../../src/json.ts'
 import { checkTree } from '../../src/machines/childspec.ts'
 import type { ChildReply, ChildRequest, SupervisorSpec, TreeSpec } from '../../src/protocol.ts'
-import type { Engine, Host, RunSession } from '../../src/runtime/engine.ts'
+import type { EventData } from '../../src/runtime/cell.ts'
+import type { Host, RunSession } from '../../src/runtime/engine.ts'
 import { localEngine } from '../../src/runtime/engines/local.ts'
 import type { Commit, Store } from '../../src/runtime/store.ts'
 import { memoryStore, type SharedMemory, sharedMemory } from '../../src/runtime/stores/memory.ts'
 import { type Fact, factsOf, Killed, VirtualClock } from '../harness.ts'
-import { client, type Does, inputWith, worker } from './actors.ts'
+import { type Call, codeOf, type Workers } from './code.ts'
+import { addressOf, comparable, type Entry, isBelow, linesOf, nameOf } from './trace.ts'
 
 export const MODES = ['lives on', 'killed between any two decisions'] as const
 export type Mode = (typeof MODES)[number]
 
 const RUN = 'STAGE'
-const TEAM = '/top/team'
 const CLIENT = '/top/client'
 /** Entries that are no decision, and after which a process that is killed would only begin again where it was. */
 const NO_STEP = /^(?:run|effect|retry|timer)\./
-/** How the journal tells of steps depends on how many a commit holds; resumes are what differs. */
-const NOT_COMPARED: ReadonlySet<string> = new Set([
-  'step.committed',
-  'run.resumed',
-  'run.started',
-  'message.accepted',
-  'effect.started',
-  'effect.proved',
-])
-
-/** The host that `createTroupe` makes of these machines: code, which every process has. */
-const HOST = hostOf((engine) =>
-  createTroupe({ engine, machines: { worker, client }, effects: { call: { perform: () => null } }, reap: async () => [] }),
-)
-
-function hostOf(make: (engine: Engine) => Troupe): Host {
-  let found: Host | undefined
-  const keep = (_: unknown, host: Host): Promise<never> => {
-    found = host
-    return new Promise(() => {})
-  }
-  void make({ ...localEngine({ store: memoryStore() }), resume: keep }).resume('none')
-  if (found === undefined) throw new Error('createTroupe has given no host')
-  return found
-}
-
+/** A team without its name, well formed or not. */
 export type Team = Omit<SupervisorSpec, 'id'> | { readonly [key: string]: unknown }
-/** Behaviour by address below the team or by id; a list: of the first life, the second, ..., and the last of all later ones. Read at each start. */
-export type Workers = Record<string, Does | readonly Does[]>
 
 /** What a test does to one process after another. */
 interface Life {
@@ -76,8 +49,8 @@ class LifeClock extends VirtualClock {
 export class Stage {
   readonly clock = new LifeClock()
   readonly workers: Workers
-  /** Answers of effects, by what the caller was given: tests settle them when they like. */
-  readonly calls: { readonly of: Json; readonly answer: (output: Json) => void }[] = []
+  /** Effects that wait for their answers, which tests give when they like. */
+  readonly calls: Call[] = []
   /** Processes that have died. */
   deaths = 0
   readonly #mode: Mode
@@ -93,7 +66,7 @@ export class Stage {
   private constructor(mode: Mode, workers: Workers) {
     this.#mode = mode
     this.workers = workers
-    this.#host = this.#withBehaviour(HOST)
+    this.#host = codeOf(workers, this.calls)
     this.clock.revive = () => this.#revive()
   }
 
@@ -109,7 +82,7 @@ export class Stage {
 
   /** Sends to an actor below the team, or to the team itself. */
   async send(id: string, event: { readonly type: string; readonly [key: string]: unknown }): Promise<this> {
-    await this.#post(addressOf(id), event as { type: string })
+    await this.#post(addressOf(id), event as EventData)
     return this.rest()
   }
 
@@ -158,9 +131,7 @@ export class Stage {
 
   /** Living actors below the team with their lives, in order of address: `a#1`. */
   living(): string[] {
-    const below = this.store
-      .cells(RUN)
-      .filter(({ address, status }) => address.startsWith(`${TEAM}/`) && (status === 'active' || status === 'starting'))
+    const below = this.store.cells(RUN).filter(({ address, status }) => isBelow(address) && (status === 'active' || status === 'starting'))
     return below.map(({ address, incarnation }) => `${nameOf(address)}#${incarnation}`).sort()
   }
 
@@ -177,10 +148,7 @@ export class Stage {
 
   /** The same with milliseconds since the start before each. */
   timed(since = 0): string[] {
-    return this.entries()
-      .filter(({ pos }) => pos > since)
-      .flatMap(({ at, ...fact }) => lineOf(fact).map((line) => `${at} ${line}`))
-      .filter((line, _, all) => !all.includes(line.replace('started', 'declined')) || !line.includes('started'))
+    return linesOf(this.entries().filter(({ pos }) => pos > since))
   }
 
   /** Where the journal stands: `lives(mark)` tells what happened from here on. */
@@ -219,14 +187,12 @@ export class Stage {
     return this.factsOf('actor.restarted').filter(({ path, data }) => path === addressOf(id) && (data['group'] ?? id) === id).length
   }
 
-  /** All that must be the same however often the process dies: without positions, sums, steps and resumes. */
+  /** All that must be the same however often the process dies. */
   facts(): unknown[] {
-    return this.entries().flatMap(({ at, type, path, inc, data: { sent: _, seq: _seq, fired: _fired, ask: _ask, ...data } }) =>
-      NOT_COMPARED.has(type) || String(data['event']).startsWith('outcome of') ? [] : [{ at, type, path, inc, data }],
-    )
+    return comparable(this.entries())
   }
 
-  entries(): (Fact & { readonly at: number })[] {
+  entries(): Entry[] {
     return this.store
       .journal(RUN, 0, Number.POSITIVE_INFINITY)
       .map(({ hash: _, data, at, ...entry }) => ({ ...entry, at: at - this.#began, data: JSON.parse(data) }))
@@ -301,7 +267,7 @@ export class Stage {
 
   /** Sends, and does not wait until the tree is at rest. */
   post(id: string, event: { readonly type: string; readonly [key: string]: unknown }): Promise<void> {
-    return this.#post(addressOf(id), event as { type: string })
+    return this.#post(addressOf(id), event as EventData)
   }
 
   contextOf(id: string): Json {
@@ -309,7 +275,7 @@ export class Stage {
   }
 
   /** A process that dies has accepted the event with its last commit: nobody is told. */
-  async #post(to: string, event: { type: string }): Promise<void> {
+  async #post(to: string, event: EventData): Promise<void> {
     const sent = this.#life!.session.send(to, event)
     const ended = sent.then(
       () => {},
@@ -318,52 +284,5 @@ export class Stage {
       },
     )
     await Promise.all([ended, this.clock.settled()])
-  }
-
-  #withBehaviour(host: Host): Host {
-    const step: Host['step'] = (input) => {
-      if (input.machine !== 'worker' || input.envelope.kind !== 'start') return host.step(input)
-      const event = {
-        ...input.envelope.event,
-        input: inputWith(input.envelope.event['input'], this.#doesOf(input.address, input.incarnation)),
-      }
-      return host.step({ ...input, envelope: { ...input.envelope, event } })
-    }
-    const perform = ({ input: { of } }: { input: { of: Json } }): Promise<Json> => new Promise((answer) => this.calls.push({ of, answer }))
-    const handler: Host['handler'] = (row) => ({ declaration: host.handler(row).declaration, handler: { perform } })
-    return { ...host, step, handler }
-  }
-
-  #doesOf(address: string, life: number): Does {
-    const name = nameOf(address)
-    const table = this.workers[name] ?? this.workers[name.split('/').at(-1) ?? name] ?? this.workers['*'] ?? {}
-    return Array.isArray(table) ? (table[Math.min(life, table.length) - 1] ?? {}) : (table as Does)
-  }
-}
-
-const addressOf = (id: string): string => (id === 'team' ? TEAM : `${TEAM}/${id}`)
-const nameOf = (address: string): string => (address === TEAM ? 'team' : address.slice(TEAM.length + 1))
-
-const REASONS: Readonly<Record<string, string>> = { normal: 'finished', killed: 'killed' }
-
-/** One line for what tells of a life. */
-function lineOf({ type, path, inc, data }: Omit<Fact, 'pos' | 'cause'> & { pos?: number; cause?: number | null }): string[] {
-  if (path === null || !path.startsWith(TEAM)) return []
-  const who = `${nameOf(path)}#${inc}`
-  const reason = data['reason'] as { kind: string; detail?: string; error?: { code: string } } | undefined
-  switch (type) {
-    case 'actor.started':
-      return [`started ${who}`]
-    case 'actor.crashed':
-      return [`${data['state'] === '(starting)' ? 'failed' : 'crashed'} ${who}`]
-    case 'actor.stopped':
-      if (reason?.kind === 'shutdown') return [`ended ${who} ${reason.detail}`]
-      return [reason?.kind === 'error' ? `ended ${who} ${reason.error?.code}` : `${REASONS[reason?.kind ?? '']} ${who}`]
-    case 'supervisor.gave_up':
-      return [`gave_up ${nameOf(path)} ${String(data['child'])}`]
-    case 'event.emitted':
-      return [`${(data['event'] as { type: string }).type} ${who}`]
-    default:
-      return []
   }
 }

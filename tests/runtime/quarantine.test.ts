@@ -208,7 +208,7 @@ test('a resume that fails in good order before it has begun is no crash', async 
   const shared = sharedMemory()
   const parts = {
     machines: { bomb },
-    effects: { light: { perform: () => new Promise<null>(() => {}), prove: () => ({ verdict: 'unknown' }) } },
+    effects: { light: { perform: () => new Promise<null>(() => {}), prove: () => ({ verdict: 'unknown' as const }) } },
   } as const
   const first = createTroupe({ ...parts, engine: localEngine({ store: memoryStore(shared) }) })
   const { id } = await first.start(only('bomb'))
@@ -239,7 +239,7 @@ test.each([
   const troupe = createTroupe({
     store,
     machines: { bomb },
-    effects: { light: { perform: () => null, prove: () => ({ verdict: 'unknown' }) } },
+    effects: { light: { perform: () => null, prove: () => ({ verdict: 'unknown' as const }) } },
   })
   const refused = troupe.start(only('bomb'), { quarantine } as unknown as StartOptions)
   await expect(refused).rejects.toMatchObject({ code: 'E_USAGE', message, options: { where: 'start', fix: FIX, exit: 2 } })

@@ -1,4 +1,5 @@
 /** How often the process of a run may die before the run is not started any more: what counts, what does not, and for how long. */
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { setup } from 'xstate'
@@ -223,6 +224,37 @@ test('a resume that fails in good order before it has begun is no crash', async 
   const session = await createTroupe({ ...parts, store, reap: async () => [] }).resume(id)
   expect(session.recovery?.crashes?.count).toBe(1)
   await session.stop()
+})
+
+test('a run whose first effect kills its process, resumed by one process after the other, kills three and not one more', {
+  timeout: 60_000,
+}, () => {
+  const path = join(temporaryFolder(), 'troupe.db')
+  const child = join(import.meta.dirname, 'quarantine.child.ts')
+  const deaths = Array.from({ length: 4 }, () => {
+    const { signal, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', child, path], { encoding: 'utf8', timeout: 20_000 })
+    return [signal, stdout, stderr]
+  })
+  const [killed, refused] = [
+    ['SIGKILL', '', ''],
+    [null, 'E_RUN_QUARANTINED', ''],
+  ]
+  expect(deaths).toEqual([killed, killed, killed, refused])
+  const store = sqliteStore({ path })
+  const [{ status, reason } = {}] = store.runs()
+  store.close()
+  expect([status, reason]).toEqual([
+    'quarantined',
+    {
+      code: 'E_RUN_QUARANTINED',
+      message: 'crashed 3 times in 10m, each at /top/one in `lit`',
+      path: '/top/one',
+      state: 'lit',
+      hint: expect.stringMatching(/^the last that was heard of it: effect\.started e1 fuse\.light \(#\d+\)$/),
+      crashes: 3,
+      periodMs: 10 * MINUTE,
+    },
+  ])
 })
 
 const FIX = 'give { crashes: 3, periodMs: 600_000 }, or false for no quarantine, or leave it out'

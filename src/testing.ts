@@ -1,69 +1,21 @@
 /**
- * For tests of your own trees: time that moves only when you say so.
+ * For tests of your own trees. The map:
+ *
+ *   virtualClock   time that moves only when you say so                         testing/virtual-clock.ts
+ *   simulate       a whole run from one seed, with faults and invariants        testing/simulate.ts
+ *     faults       actors that crash, processes that die, effects that fail     testing/faults.ts
+ *     invariants   what no fault may break, checked all the time                testing/invariants/
+ *   Chance         random numbers from a seed                                   testing/chance.ts
  *
  *   const clock = virtualClock()
  *   const troupe = createTroupe({ engine: localEngine({ store, clock }), machines })
  *   await clock.advance(60_000)      every timer on the way fires at its own instant, in order
+ *
+ * Random trees for fast-check are an entry of their own: `troupe/testing/arbitraries`. docs/guide/testing.md shows all of it.
  */
-import type { Clock } from './runtime/clock.ts'
-
-export interface VirtualClock extends Clock {
-  /** Moves both clocks on, timer by timer, and lets what they cause settle. */
-  advance(ms: number): Promise<void>
-  /** Moves the wall clock alone, as when somebody sets it. Negative values move it back. */
-  jumpWall(ms: number): void
-}
-
-interface Waiting {
-  readonly at: number
-  readonly callback: () => void
-}
-
-/** @param options.wallMs  where the wall clock starts. Default 2026-01-01T00:00:00Z. */
-export function virtualClock(options: { wallMs?: number; random?: () => number } = {}): VirtualClock {
-  let wall = options.wallMs ?? 1_767_225_600_000
-  let monotonic = 0
-  const waiting = new Set<Waiting>()
-  const next = (until: number): Waiting | undefined => {
-    let first: Waiting | undefined
-    for (const timer of waiting) if (timer.at <= until && (first === undefined || timer.at < first.at)) first = timer
-    return first
-  }
-  const moveTo = (at: number): void => {
-    wall += at - monotonic
-    monotonic = at
-  }
-  return {
-    wallMs: () => wall,
-    monotonicMs: () => monotonic,
-    random: options.random ?? (() => 0.5),
-    defer: (callback) => {
-      setImmediate(callback)
-    },
-    setTimer: (delayMs, callback) => {
-      const timer = { at: monotonic + delayMs, callback }
-      waiting.add(timer)
-      return () => waiting.delete(timer)
-    },
-    jumpWall: (ms) => {
-      wall += ms
-    },
-    advance: async (ms) => {
-      const until = monotonic + ms
-      await settle()
-      for (let timer = next(until); timer !== undefined; timer = next(until)) {
-        waiting.delete(timer)
-        moveTo(timer.at)
-        timer.callback()
-        await settle()
-      }
-      moveTo(until)
-      await settle()
-    },
-  }
-}
-
-/** Lets turns, their commits and effects that answer at once come to rest. */
-async function settle(): Promise<void> {
-  for (let round = 0; round < 20; round++) await new Promise<void>((resolve) => setImmediate(resolve))
-}
+export { Chance, chanceOf } from './testing/chance.ts'
+export type { Faults } from './testing/faults.ts'
+export type { Fact } from './testing/record.ts'
+export type { SimulationFailure, SimulationReport } from './testing/report.ts'
+export { type SimulatedEvent, type SimulatedWorld, type SimulateOptions, simulate } from './testing/simulate.ts'
+export { type VirtualClock, virtualClock } from './testing/virtual-clock.ts'

@@ -106,6 +106,8 @@ export interface LifeOptions<M extends Machines> {
   readonly effects?: TroupeOptions<M>['effects']
   readonly migrations?: TroupeOptions<M>['migrations']
   readonly clock?: Clock
+  /** Default: `troupe.db` in the folder. */
+  readonly store?: Store
   readonly turnStepsMax?: number
   /** Crashes count, as they do outside of tests. Default false: a test kills a run as often as it likes. */
   readonly quarantine?: boolean
@@ -123,7 +125,7 @@ export interface Life {
 
 /** Opens the store `troupe.db` in the folder, with a troupe on it; closed when the test is over. */
 export function openLife<const M extends Machines>(folder: string, options: LifeOptions<M>): Life {
-  const inner = sqliteStore({ path: join(folder, 'troupe.db') })
+  const inner = options.store ?? sqliteStore({ path: join(folder, 'troupe.db') })
   let dead = false
   const alive = (): void => {
     if (dead) throw new Killed('this process is dead')

@@ -29,6 +29,13 @@ function addRunning(program: Command, call: Call): void {
       call(command, async (context) => (await import('./run.ts')).run(context, task, options)),
     )
   program
+    .command('check')
+    .description('check the tree that a task would start, and how often its actors may be started at most; starts nothing')
+    .argument('<task>', 'a task file, the text of a task, or - for either on stdin')
+    .action(async (task: string, _, command: Command) =>
+      call(command, async (context) => (await import('./check.ts')).check(context, task)),
+    )
+  program
     .command('resume')
     .description('go on with a run that crashed, was interrupted, or met a limit')
     .argument('[run]', RUN)

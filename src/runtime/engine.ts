@@ -7,6 +7,7 @@ import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
+import type { DeadlinePolicy } from './deadline-policy.ts'
 import type { PlainLogic } from './logic/kinds.ts'
 import type { Migrated } from './migrations.ts'
 import type { WaitingMail } from './past.ts'
@@ -23,6 +24,8 @@ export interface Host {
   migration(machine: string, from: string): ((actor: StoredActor) => Migrated) | null
   /** Does the machine's current state take this event? Used by an ordered stop. */
   accepts(machine: string, snapshot: EncodedSnapshot, children: readonly ChildLink[], event: EventData): boolean
+  /** What becomes of this timer of the machine while nobody runs, as its state says in `meta.deadline`. */
+  deadlinePolicy(machine: string, timerId: string): DeadlinePolicy
   step(input: StepInput): StepResult
   /** The handler that performs an effect row. */
   handler(row: Pick<EffectRow, 'kind' | 'src'>): { declaration: EffectDeclaration; handler: EffectHandler<never, unknown> }

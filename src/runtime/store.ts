@@ -3,7 +3,7 @@
  * Rows have a birth and, where they end, a death: journal positions. Nothing is deleted but by retention.
  * A commit is all or nothing; until it returns nothing of it has happened, once it returns it survives power loss.
  */
-import type { RepeatPolicy, Reserve, RetryPolicy, Usage } from '../effect.ts'
+import type { Deadlines, RepeatPolicy, Reserve, RetryPolicy, Usage } from '../effect.ts'
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { ActorLimits, Address, HealthSpec, Incarnation, Restart } from '../protocol.ts'
@@ -87,8 +87,12 @@ export interface TimerRow {
   readonly event: EventData
   /** Run clock, milliseconds. */
   readonly dueAt: number
-  /** What fires: an event, the end of an ask, the end of an ordered stop, an effect's next attempt. */
-  readonly kind: 'event' | 'ask' | 'stop'
+  /** What fires: an event, the end of an ask, the end of an ordered stop, the deadline of its owner's life. */
+  readonly kind: 'event' | 'ask' | 'stop' | 'deadline'
+  /** Of an `after` whose state says what happens to it while nobody runs: see downtime.ts. Absent: its deadline is absolute. */
+  readonly policy?: 'remaining' | 'restart' | undefined
+  /** How long it was set for; of one with a `policy`. */
+  readonly delayMs?: number | undefined
   readonly cause: number | null
 }
 
@@ -105,6 +109,9 @@ export interface EffectRow {
   readonly input: Json
   readonly policy: RepeatPolicy
   readonly timeoutMs: number | null
+  readonly deadlines?: Deadlines | undefined
+  /** Run clock at which its total deadline passes. */
+  readonly totalAt?: number | undefined
   readonly retry: RetryPolicy
   readonly reserve: Reserve | null
   readonly answer: boolean

@@ -36,7 +36,11 @@ function compile(samples: readonly Sample[]): string[] {
   mkdirSync(join(folder, 'samples'))
   for (const { file, code } of samples) writeFileSync(join(folder, 'samples', file), code)
   writeFileSync(join(folder, 'samples', 'given.d.ts'), GIVEN)
-  const paths = { troupe: [join(ROOT, 'src/index.ts')], 'troupe/testing': [join(ROOT, 'src/testing.ts')] }
+  const paths = {
+    troupe: [join(ROOT, 'src/index.ts')],
+    'troupe/testing': [join(ROOT, 'src/testing.ts')],
+    'troupe/testing/arbitraries': [join(ROOT, 'src/testing/arbitraries.ts')],
+  }
   const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: { paths, noEmit: true }, include: ['samples'], exclude: [] }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')

@@ -37,12 +37,13 @@ export const LAYERS: readonly Layer[] = [
   { name: 'cli', files: ['src/cli/'], may: ['leaves', 'view', 'config', 'runtime', 'actors', 'app', 'cli'] },
   { name: 'main', files: ['src/main.ts'], may: ['cli'] },
   { name: 'index', files: ['src/index.ts'], may: ['leaves', 'machines', 'runtime', 'actors'] },
-  { name: 'testing', files: ['src/testing.ts'], may: ['leaves', 'machines', 'runtime', 'actors', 'view'] },
+  { name: 'testing', files: ['src/testing.ts', 'src/testing/'], may: ['leaves', 'machines', 'runtime', 'actors', 'view', 'testing'] },
 ]
 
 /** Where below src/ a package may be imported. A package that is not here is not imported at all: a new dependency is a decision. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  xstate: ['src/machines/', 'src/runtime/', 'src/actors/', 'src/index.ts', 'src/testing.ts'],
+  xstate: ['src/machines/', 'src/runtime/', 'src/actors/', 'src/index.ts', 'src/testing/'],
+  'fast-check': ['src/testing/arbitraries.ts'],
   zod: ['src/effect.ts', 'src/protocol.ts', 'src/machines/', 'src/runtime/', 'src/actors/', 'src/http/', 'src/cli/', 'src/config.ts'],
   'better-sqlite3': ['src/runtime/stores/'],
   '@anthropic-ai/sdk': ['src/actors/providers/'],
@@ -75,7 +76,8 @@ export const ADAPTERS: readonly string[] = [
   'src/app.ts',
   'src/config.ts',
   'src/main.ts',
-  'src/testing.ts',
+  'src/testing/virtual-clock.ts',
+  'src/testing/scheduler.ts',
 ]
 
 /** Time, randomness and identity. Everybody else is given them, so that a tree can run under a virtual clock. `new Date(ms)` is arithmetic. */

@@ -23,8 +23,8 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
   if (busy > 0 || tree.mail.size > 0 || tree.afterwards.perform.length > 0) return null
   const { inDoubt, size } = tree.effects
   if (inDoubt === 0 || inDoubt < size) return null
-  // Deadlines of asks are no work: who is asked may be waiting for the very person that is needed. Other timers are.
-  for (const timer of tree.timers.values()) if (timer.kind !== 'ask') return null
+  // Deadlines of asks and of actors are no work: who is asked may be waiting for the very person that is needed. Other timers are.
+  for (const timer of tree.timers.values()) if (timer.kind !== 'ask' && timer.kind !== 'deadline') return null
   const ids = [...tree.effects.values()].map((row) => row.id)
   return {
     status: 'suspended',

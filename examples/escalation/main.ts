@@ -2,10 +2,16 @@
 import { assign, setup } from 'xstate'
 import { createTroupe, memoryStore } from '../../src/index.ts'
 
-const jam = assign(() => {
-  throw new Error('paper jam')
+const printer = setup({}).createMachine({
+  id: 'printer',
+  after: {
+    5: {
+      actions: assign(() => {
+        throw new Error('paper jam')
+      }),
+    },
+  },
 })
-const printer = setup({}).createMachine({ id: 'printer', after: { 5: { actions: jam } } })
 const clock = setup({}).createMachine({ id: 'clock' })
 
 const troupe = createTroupe({ store: memoryStore(), machines: { printer, clock } })

@@ -23,6 +23,8 @@ const bomb = setup({ actors: { light } }).createMachine({
   states: { idle: { on: { go: 'lit' } }, lit: { invoke: { src: 'light', input: {}, onDone: 'gone' } }, gone: { type: 'final' } },
 })
 
+const burning = { light: { perform: () => new Promise<null>(() => {}), prove: () => ({ verdict: 'unknown' }) as const } }
+
 /** Lives of one run on one clock. In each the fuse burns until the process is dead. */
 function lives() {
   const [folder, clock] = [temporaryFolder(), new VirtualClock()]
@@ -207,10 +209,7 @@ test('a run without a quarantine dies as often as it likes', async () => {
 
 test('a resume that fails in good order before it has begun is no crash', async () => {
   const shared = sharedMemory()
-  const parts = {
-    machines: { bomb },
-    effects: { light: { perform: () => new Promise<null>(() => {}), prove: () => ({ verdict: 'unknown' }) } },
-  } as const
+  const parts = { machines: { bomb }, effects: burning }
   const first = createTroupe({ ...parts, engine: localEngine({ store: memoryStore(shared) }) })
   const { id } = await first.start(only('bomb'))
   first.close()
@@ -268,11 +267,7 @@ test.each([
   [null, 'quarantine cannot be null'],
 ])('a start with quarantine: %j is refused: %s', async (quarantine, message) => {
   const store = sqliteStore({ path: ':memory:' })
-  const troupe = createTroupe({
-    store,
-    machines: { bomb },
-    effects: { light: { perform: () => null, prove: () => ({ verdict: 'unknown' }) } },
-  })
+  const troupe = createTroupe({ store, machines: { bomb }, effects: burning })
   const refused = troupe.start(only('bomb'), { quarantine } as unknown as StartOptions)
   await expect(refused).rejects.toMatchObject({ code: 'E_USAGE', message, options: { where: 'start', fix: FIX, exit: 2 } })
   expect(store.runs()).toEqual([])

@@ -69,6 +69,7 @@ export const ADAPTERS: readonly string[] = [
   'src/actors/gate.ts',
   'src/actors/promotion.ts',
   'src/actors/reaper.ts',
+  'src/actors/vitals.ts',
   'src/actors/workspace.ts',
   'src/http/',
   'src/cli/',

@@ -1,10 +1,11 @@
 /** The judge of health that a program gives to the engine: the companion machine of machines/health.ts, stepped by hand. */
 import { initialTransition, type SnapshotFrom, transition } from 'xstate'
+import type { Health, HealthFact } from '../health.ts'
 import type { Json } from '../json.ts'
 import { HEALTH_WINDOW_MS } from '../limits.ts'
 import { healthMachine } from '../machines/health.ts'
 import { inFlight, type Ledger, type Memory, nextAt } from '../machines/health-ledger.ts'
-import type { Health, HealthFact, HealthSpec } from '../protocol.ts'
+import type { HealthSpec } from '../protocol.ts'
 import { type HealthJudge, type HealthMemory, isOnRecord, type Judged } from '../runtime/health.ts'
 
 type Snapshot = SnapshotFrom<typeof healthMachine>

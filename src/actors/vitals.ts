@@ -2,7 +2,7 @@
  * Signs of life of what effects have started: which processes there are, and how busy. Found like strays, by the tags in their environment (reaper.ts), so
  * that a command which says nothing is not taken for one that hangs.
  */
-import type { ProcessVitals } from '../protocol.ts'
+import type { ProcessVitals } from '../health.ts'
 import { EFFECT_TAG, RUN_TAG } from './sandbox.ts'
 import { commandOf, cpuMsOf, environmentOf, pause, processTable, withKin } from './sandboxes/processes.ts'
 

@@ -7,8 +7,10 @@
  * Silence counts only in flight: not while a model loads, nor between attempts, nor where nothing is open. Who is silent for `suspectMs` is looked at
  * first: a busy process is a sign of life. Pure; what follows from a ledger is in health-rules.ts.
  */
+
+import type { HealthErrors, HealthFact, ProcessVitals } from '../health.ts'
 import { HEALTH_ERRORS_MAX, HEALTH_WINDOW_MS } from '../limits.ts'
-import type { HealthErrors, HealthFact, HealthSpec, ProcessVitals } from '../protocol.ts'
+import type { HealthSpec } from '../protocol.ts'
 
 /** One open effect. Times are of the run clock, milliseconds. */
 export interface Flight {
@@ -157,8 +159,7 @@ function counted(ledger: Ledger, code: string): Ledger {
   }
 }
 
-const isMissing = (code: string): boolean =>
-  code === 'E_PROVIDER_UNREACHABLE' || code === 'E_TOOL_MISSING' || code.startsWith('E_CREDENTIALS_')
+const isMissing = (code: string): boolean => code === 'E_PROVIDER_UNREACHABLE' || code === 'E_TOOL_MISSING' || /^E_CREDENTIALS_/.test(code)
 
 const reached = (ledger: Ledger, kind: string): Ledger => (ledger.missing?.kind === kind ? { ...ledger, missing: null } : ledger)
 

@@ -9,9 +9,10 @@
  *   waiting    on a person (in doubt), a rate limit, a provider (the next attempt, or room), a child (an open ask)
  *   healthy    nothing is open
  */
+
+import type { Health, HealthState, ProcessVitals } from '../health.ts'
 import type { Json } from '../json.ts'
 import { HEALTH_WINDOW_MS } from '../limits.ts'
-import type { Health, HealthState, ProcessVitals } from '../protocol.ts'
 import type { Flight, Ledger } from './health-ledger.ts'
 
 type Proof = Health['proof']

@@ -9,7 +9,8 @@
  * Each fact is taken in by health-ledger.ts; which state follows is decided in health-rules.ts. Only `wedged` is acted upon, by the engine.
  */
 import { assign, setup } from 'xstate'
-import type { Health, HealthFact, HealthSpec } from '../protocol.ts'
+import type { Health, HealthFact } from '../health.ts'
+import type { HealthSpec } from '../protocol.ts'
 import { emptyLedger, errorsOf, type Ledger, learn, type Memory } from './health-ledger.ts'
 import { standingOf } from './health-rules.ts'
 

@@ -4,8 +4,9 @@
  */
 import type { EffectCall, EffectDeclaration, EffectHandler, Usage } from '../effect.ts'
 import type { ErrorData } from '../errors.ts'
+import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
-import type { Address, Health, Incarnation, TreeSpec } from '../protocol.ts'
+import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
 import type { HealthJudge, Vitals } from './health.ts'
 import type { PlainLogic } from './logic/kinds.ts'

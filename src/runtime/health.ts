@@ -7,8 +7,10 @@
  *
  * A judge is pure: the same facts give the same verdict.
  */
+
+import type { Health, HealthErrors, HealthFact, HealthState, ProcessVitals } from '../health.ts'
 import type { Json } from '../json.ts'
-import type { Health, HealthErrors, HealthFact, HealthSpec, HealthState, ProcessVitals } from '../protocol.ts'
+import type { HealthSpec } from '../protocol.ts'
 import type { AskRow, CellRow, EffectRow } from './store.ts'
 
 export interface HealthJudge {

@@ -1,6 +1,8 @@
 /** The tree as people see it: at its last commit, or at any position before. */
+
+import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
-import type { Address, Health } from '../protocol.ts'
+import type { Address } from '../protocol.ts'
 import type { EncodedSnapshot } from './cell.ts'
 import type { CellView, RunSession } from './engine.ts'
 import { standingOf } from './health.ts'

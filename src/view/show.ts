@@ -6,8 +6,10 @@
  *   ├─ ○ reviewer         generating         waiting on rate limit (e31 llm.generate), 1.1s left   1 restart
  *   └─ ○ executor         idle               healthy
  */
+
+import type { Health } from '../health.ts'
 import type { Json, JsonObject } from '../json.ts'
-import { type Health, isSupervisor } from '../protocol.ts'
+import { isSupervisor } from '../protocol.ts'
 import type { CellView } from '../runtime/engine.ts'
 import type { EffectRow, RunRow } from '../runtime/store.ts'
 import type { Cast, Seen } from './actors.ts'
@@ -58,7 +60,7 @@ function actingOf(cell: CellView): Acting {
   if (cell.effects.some(({ status }) => status === 'in_doubt')) return 'in_doubt'
   if (cell.status === 'error') return 'restarting'
   if (cell.status === 'done' || cell.status === 'stopped') return cell.status
-  return cell.effects.length > 0 ? 'working' : 'waiting'
+  return cell.effects.length > 0 && cell.health?.state !== 'waiting' ? 'working' : 'waiting'
 }
 
 function supervisorWords({ tree }: RunRow, root: boolean): string {

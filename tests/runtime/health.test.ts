@@ -1,5 +1,6 @@
 /** Health under the engine: silence is judged exactly when it is due, evidence first; only who is wedged is ended; counts survive the process. */
 import { expect, test } from 'vitest'
+import { sendTo, setup } from 'xstate'
 import { Failure, type RetryPolicy } from '../../src/effect.ts'
 import type { ChildSpec } from '../../src/protocol.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
@@ -210,3 +211,74 @@ test('an idle actor costs nothing: no fact, no row and no timer of its health', 
   expect(factsOf(life.store, session.id, 'health.changed')).toEqual([])
   expect(life.store.cell(session.id, '/top/one')?.judged).toBeUndefined()
 })
+
+test('an effect of a child that XState made counts for the supervised actor above it, which is restarted with it', async () => {
+  const clock = new VirtualClock()
+  const below = worker()
+  const parent = setup({ actors: { below } }).createMachine({
+    id: 'parent',
+    initial: 'up',
+    states: { up: { on: { go: { actions: sendTo('kid', { type: 'go' }) } }, invoke: { src: 'below', id: 'kid' } } },
+  })
+  const signals: AbortSignal[] = []
+  const perform = ({ signal }: Call): Promise<number> => {
+    signals.push(signal)
+    return hang(1)
+  }
+  const life = openLife(temporaryFolder(), { machines: { parent }, effects: { 'work.do': { perform } }, clock })
+  const session = await life.troupe.start(only('parent'))
+  await go({ session, clock })
+  await clock.advance(300_000)
+  expect(changes(life.store, session.id).map(([change]) => change)).toEqual(['busy -> suspect', 'suspect -> wedged', 'wedged -> healthy'])
+  expect(factsOf(life.store, session.id, 'health.changed').map(({ path }) => path)).toEqual(['/top/one', '/top/one', '/top/one'])
+  expect([signals[0]?.aborted, session.snapshot('/top/one')?.incarnation, session.snapshot('/top/one/kid')?.value]).toEqual([
+    true,
+    2,
+    'idle',
+  ])
+})
+
+test('an actor that has asked waits on a child; whoever reads the store sees the same as the judge, at any position', async () => {
+  const clock = new VirtualClock()
+  const asking = setup({ types: { events: {} as { type: string } } }).createMachine({
+    id: 'asking',
+    initial: 'idle',
+    states: {
+      idle: {
+        on: {
+          go: {
+            target: 'asked',
+            actions: { type: 'ask', params: { id: 'q', to: '/top/deaf', event: { type: 'q' }, timeoutMs: 9_000 } } as never,
+          },
+        },
+      },
+      asked: { on: { 'ask.timed_out': 'idle' } },
+    },
+  })
+  const deaf = setup({}).createMachine({ id: 'deaf' })
+  const life = openLife(temporaryFolder(), { machines: { asking, deaf }, clock })
+  const session = await life.troupe.start({
+    id: 'top',
+    children: [
+      { id: 'one', src: 'asking' },
+      { id: 'deaf', src: 'deaf' },
+    ],
+  })
+  await clock.advance(0)
+  await go({ session, clock })
+  const at = life.store.run(session.id)!.position
+  const [judged, stored] = [session.tree(), treeView(life.store, session.id)].map(
+    (tree) => tree.children.find(({ id }) => id === 'one')?.health,
+  )
+  expect([judged?.state, judged?.on, judged?.evidence]).toEqual(['waiting', 'child', '/top/deaf, 9.0s left'])
+  expect([stored?.state, stored?.on, stored?.evidence]).toEqual(['waiting', 'child', '/top/deaf'])
+  await clock.advance(9_000)
+  expect(shownOf(life.store, session.id, 'one')).toEqual(['healthy', null])
+  expect(shownOf(life.store, session.id, 'one', at)).toEqual(['waiting', 'child'])
+  expect(changes(life.store, session.id)).toEqual([])
+})
+
+const shownOf = (store: Store, run: string, id: string, at?: number) => {
+  const health = treeView(store, run, at).children.find((child) => child.id === id)?.health
+  return [health?.state, health?.on]
+}

@@ -11,8 +11,9 @@
  * - Before silence counts its processes are looked at.
  */
 import { isVolatile } from '../../../effect.ts'
+import type { Health, HealthFact, ProcessVitals } from '../../../health.ts'
 import type { Json } from '../../../json.ts'
-import { type Address, type Health, type HealthFact, isSupervisor, type ProcessVitals } from '../../../protocol.ts'
+import { type Address, isSupervisor } from '../../../protocol.ts'
 import { type HealthJudge, isLimited, isOnRecord, type Judged, type Vitals } from '../../health.ts'
 import type { AskRow, CellRow, EffectRow } from '../../store.ts'
 import type { Draft } from './draft.ts'

@@ -1,7 +1,8 @@
 /** The end of a life that gives no sign any more: as a crash, so that its supervisor decides. What hangs is aborted with it. */
 import type { ErrorData } from '../../../errors.ts'
+import type { Health } from '../../../health.ts'
 import type { Json } from '../../../json.ts'
-import type { Address, Health } from '../../../protocol.ts'
+import type { Address } from '../../../protocol.ts'
 import { stateName } from '../../step.ts'
 import { cancelEffect } from './effects.ts'
 import { crashCell } from './lifecycle.ts'

@@ -8,6 +8,18 @@ import { plain } from './measurements/plain.ts'
 import { pool } from './measurements/pool.ts'
 import { resume } from './measurements/resume.ts'
 import { steps } from './measurements/steps.ts'
+import { supervised } from './measurements/supervised.ts'
 import { watchers } from './measurements/watchers.ts'
 
-export const MEASUREMENTS: readonly Measurement[] = [steps, plain, conversation, pool, idle, resume, watchers, fairness, million]
+export const MEASUREMENTS: readonly Measurement[] = [
+  steps,
+  plain,
+  conversation,
+  pool,
+  supervised,
+  idle,
+  resume,
+  watchers,
+  fairness,
+  million,
+]

@@ -17,7 +17,10 @@ import type { Address } from './protocol.ts'
  */
 export type RepeatPolicy = 'repeat' | 'prove' | 'ask'
 
-/** Only failures that say `retry: 'backoff' | 'after'` are tried again (S2, S4). Delay = min(baseDelayMs * exponentialBase^n, maxDelayMs), jittered. */
+/**
+ * Only what may help is tried again: failures that say `retry: 'backoff' | 'after'`, plain errors that are transient (runtime/transient.ts) and attempts that
+ * ran out of time (S2, S4). Delay = min(baseDelayMs * exponentialBase^n, maxDelayMs), jittered.
+ */
 export interface RetryPolicy {
   readonly maxAttempts: number
   readonly baseDelayMs: number
@@ -31,6 +34,21 @@ export interface Reserve {
   readonly tokens: number
 }
 
+/**
+ * When an effect is late, in milliseconds above 0; each is optional. What passes ends the attempt with `E_EFFECT_TIMEOUT` and `which`: `start`, `first`,
+ * `idle`, `total`. The first three are of one attempt, live in the process, and are tried again by the retry policy.
+ */
+export interface Deadlines {
+  /** Until the handler says that it has begun: `call.started()`, or its first progress. A model that is being loaded has begun. */
+  readonly startMs?: number | undefined
+  /** Until the first `call.progress(...)`: the first token. */
+  readonly firstMs?: number | undefined
+  /** Between two signs of life: any word of the handler. Begins where `startMs` and `firstMs` end, where they are given; else with the attempt. */
+  readonly idleMs?: number | undefined
+  /** Over all attempts and waits, from the commit that owes the effect. Absolute on the run clock: no crash and no resume begins it anew. Never tried again. */
+  readonly totalMs?: number | undefined
+}
+
 export interface EffectDeclaration<Input = unknown, Output = unknown> {
   /** `noun.verb`: `llm.generate`, `command.run`. Shown everywhere; part of the journal. */
   readonly kind: string
@@ -39,6 +57,8 @@ export interface EffectDeclaration<Input = unknown, Output = unknown> {
   readonly repeat: RepeatPolicy
   /** Of one attempt, from its start. Default: none. */
   readonly timeoutMs?: number | undefined
+  /** Default: none. */
+  readonly deadlines?: Deadlines | undefined
   readonly retry?: RetryPolicy | undefined
   /** Default: nothing is reserved. */
   readonly reserve?: ((input: Input) => Reserve) | undefined
@@ -99,8 +119,12 @@ export interface EffectCall<Input> {
   readonly attempt: number
   /** Aborted when the actor leaves the state, when the time is up, and when the run stops. */
   readonly signal: AbortSignal
-  /** Output that streams. Goes to watchers, never into the journal; may be lost. */
+  /** Output that streams. Goes to watchers, never into the journal; may be lost. A sign of life, and the first one ends `firstMs`. */
   readonly progress: (data: Json) => void
+  /** The work has begun: ends `startMs`. A sign of life. */
+  readonly started: () => void
+  /** A sign of life and nothing more: it may be called for each byte. */
+  readonly alive: () => void
   /** A thread of this run as it is committed, e.g. the conversation that the input names. */
   readonly thread: (thread: string) => readonly Json[]
   /** What this attempt has used. Settled with the outcome, failed attempts included; the last call counts. */
@@ -125,7 +149,8 @@ export type Verdict<Output> =
 export interface EffectHandler<Input, Output> {
   /**
    * Touches the world. Called only after the intent is committed. May be called again after a crash where the policy allows it, always with the same key.
-   * Throw a {@link Failure} for what the world refused; anything else that is thrown is a failure that is not retried.
+   * Throw a {@link Failure} for what the world refused. Anything else that is thrown is tried again only where it is plainly transient: a connection that
+   * broke, a status such as 429 or 503.
    */
   readonly perform: (call: EffectCall<Input>) => Promise<Output> | Output
   /** Required by policy `prove`. Must not change anything. */

@@ -12,12 +12,14 @@
  * What holds across a crash is in docs/SEMANTICS.md.
  */
 export { teamEffects } from './actors/effects.ts'
+export { type PlannedActor, planTree, type TreePlan } from './actors/plan.ts'
 export type { Provider } from './actors/provider.ts'
 export { scripted } from './actors/providers/scripted.ts'
 export { parseTask, type Task, taskFromText } from './actors/task.ts'
 export { teamMachines, teamTree } from './actors/team.ts'
 export { createTroupe, type Troupe, type TroupeOptions } from './actors/troupe.ts'
 export {
+  type Deadlines,
   type EffectCall,
   type EffectDeclaration,
   type EffectHandler,
@@ -34,7 +36,26 @@ export { coder } from './machines/coder.ts'
 export { executor } from './machines/executor.ts'
 export { orchestrator } from './machines/orchestrator.ts'
 export { reviewer } from './machines/reviewer.ts'
-export type { Address, AskEvent, AskParams, ChildSpec, ExitReason, Restart, SupervisorSpec, ThreadAppend, TreeSpec } from './protocol.ts'
+export type {
+  ActorLimits,
+  Address,
+  AskEvent,
+  AskParams,
+  Backoff,
+  ChildReply,
+  ChildRequest,
+  ChildSpec,
+  ChildStanding,
+  DynamicSupervisorSpec,
+  ExitReason,
+  HealthSpec,
+  Restart,
+  StaticSupervisorSpec,
+  Strategy,
+  SupervisorSpec,
+  ThreadAppend,
+  TreeSpec,
+} from './protocol.ts'
 export type { EventData, StepInput, StepResult } from './runtime/cell.ts'
 export type { Clock } from './runtime/clock.ts'
 export type {

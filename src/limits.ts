@@ -42,6 +42,9 @@ export const HOST_TIMER_MS_MAX = 2_147_483_647
 export const ABORT_GRACE_MS = 2_000
 /** Effects of one run that may be in flight at once. */
 export const EFFECTS_IN_FLIGHT_MAX = 64
+/** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */
+export const RUN_CRASHES_MAX = 3
+export const RUN_CRASHES_PERIOD_MS = 600_000
 
 if (TURN_STEPS_MAX > CASCADE_STEPS_MAX) throw new Error('limits: a turn cannot hold more steps than a cascade')
 if (TURN_EXTERNALS_MAX > TURN_STEPS_MAX) throw new Error('limits: a turn takes at least one step for each event from outside')

@@ -278,7 +278,15 @@ export type AskEvent =
       readonly answer: { readonly type: string; readonly [key: string]: Json | undefined }
     }
   | { readonly type: 'ask.down'; readonly id: string; readonly to: Address; readonly incarnation: Incarnation; readonly reason: ExitReason }
-  | { readonly type: 'ask.timed_out'; readonly id: string; readonly to: Address }
+  /** `partial`: `context.partial` of who was asked, as it is now, or null. `partialChars`: it was larger than an event may be, and this large. */
+  | {
+      readonly type: 'ask.timed_out'
+      readonly id: string
+      readonly to: Address
+      readonly status: 'timed_out'
+      readonly partial: Json
+      readonly partialChars?: number
+    }
 
 /**
  * What a supervisor is asked to do by hand, by `ask` from outside or from an actor. It answers with one {@link ChildReply}.

@@ -106,7 +106,11 @@ export interface LifeOptions<M extends Machines> {
   readonly effects?: TroupeOptions<M>['effects']
   readonly migrations?: TroupeOptions<M>['migrations']
   readonly clock?: Clock
+  /** Default: `troupe.db` in the folder. */
+  readonly store?: Store
   readonly turnStepsMax?: number
+  /** Crashes count, as they do outside of tests. Default false: a test kills a run as often as it likes. */
+  readonly quarantine?: boolean
   /** Looks at each commit before it is written; what it throws is a commit that failed. */
   readonly onCommit?: (commit: Commit) => void
 }
@@ -121,7 +125,7 @@ export interface Life {
 
 /** Opens the store `troupe.db` in the folder, with a troupe on it; closed when the test is over. */
 export function openLife<const M extends Machines>(folder: string, options: LifeOptions<M>): Life {
-  const inner = sqliteStore({ path: join(folder, 'troupe.db') })
+  const inner = options.store ?? sqliteStore({ path: join(folder, 'troupe.db') })
   let dead = false
   const alive = (): void => {
     if (dead) throw new Killed('this process is dead')
@@ -163,7 +167,8 @@ export function openLife<const M extends Machines>(folder: string, options: Life
     await session?.send(session.tree().address, { type: 'last.breath' }).catch(() => {})
     inner.close()
   }
-  return { store, troupe, kill }
+  const immortal: Troupe = { ...troupe, start: (tree, start) => troupe.start(tree, { quarantine: false, ...start }) }
+  return { store, troupe: options.quarantine === true ? troupe : immortal, kill }
 }
 
 /** A supervisor `/top` over `/top/one`, which ends the run when it ends. */

@@ -90,14 +90,69 @@ function isPattern(source: string): boolean {
   }
 }
 
-const itemSchema = z.strictObject({
-  id,
-  description: text,
-  phase: z.enum(PHASES).default('implementation'),
-  priority: z.int(expected('a whole number from 0 to 9')).min(0).max(9).default(1),
-  needs: z.array(id).default([]),
-  files: z.array(text).default([]),
-})
+const itemSchema = z
+  .strictObject({
+    id,
+    description: text,
+    phase: z.enum(PHASES).default('implementation'),
+    priority: z.int(expected('a whole number from 0 to 9')).min(0).max(9).default(1),
+    needs: z.array(id).default([]),
+    files: z.array(text).default([]),
+    deadline: duration.optional(),
+  })
+  .transform(({ deadline, ...item }) => (deadline === undefined ? item : { ...item, deadlineMs: deadline }))
+
+const part = (what: string, from = 0) => z.number(expected(what)).min(from, expected(what)).max(1, expected(what))
+
+/** How the team is supervised. `start_timeout` and `quarantine` are kept for whoever starts the run; the tree spec holds the rest. */
+const supervisionSchema = z
+  .strictObject({
+    strategy: z.enum(['one_for_one', 'one_for_all', 'rest_for_one']).default('one_for_one'),
+    intensity: z.int(expected('a whole number from 0 to 1000')).min(0).max(1_000).default(3),
+    period: duration.default(60_000),
+    backoff: z
+      .strictObject({ base_delay: duration, max_delay: duration.optional(), jitter: part('a number from 0 to 1').optional() })
+      .refine(
+        ({ base_delay, max_delay }) => max_delay === undefined || max_delay >= base_delay,
+        expected('a max_delay of at least base_delay'),
+      )
+      .optional(),
+    start_timeout: duration.optional(),
+    quarantine: z.strictObject({ crashes: limit(1_000), period: duration }).optional(),
+  })
+  .transform(({ strategy, intensity, period, backoff, start_timeout, quarantine }) => ({
+    strategy,
+    intensity,
+    periodMs: period,
+    backoff: backoff === undefined ? null : backoffOf(backoff),
+    startTimeoutMs: start_timeout ?? null,
+    quarantine: quarantine === undefined ? null : { crashes: quarantine.crashes, periodMs: quarantine.period },
+  }))
+
+function backoffOf({ base_delay, max_delay, jitter }: { base_delay: number; max_delay?: number | undefined; jitter?: number | undefined }) {
+  return {
+    baseMs: base_delay,
+    ...(max_delay === undefined ? {} : { maxMs: max_delay }),
+    ...(jitter === undefined ? {} : { jitter }),
+  }
+}
+
+/** When work goes in circles. A first feedback is no loop, so the count is at least two. */
+const loopsSchema = z
+  .strictObject({
+    max_consecutive_retries: z.int(expected('a whole number from 2 to 100')).min(2).max(100).default(2),
+    oscillation: z.boolean(expected('true or false')).default(true),
+    similarity: part('a number from 0.5 to 1', 0.5).default(0.95),
+    polling: z.array(text).default([]),
+    polling_deadline: duration.default(600_000),
+  })
+  .transform(({ max_consecutive_retries, oscillation, similarity, polling, polling_deadline }) => ({
+    maxConsecutiveRetries: max_consecutive_retries,
+    oscillation,
+    similarity,
+    polling,
+    pollingMs: polling_deadline,
+  }))
 
 const checkSchema = z
   .strictObject({ id, run: text, timeout: duration.default(CHECK_MS) })
@@ -125,17 +180,12 @@ export const taskSchema = z
     budget: z.strictObject({ max_tokens: count.optional() }).prefault({}),
     agents: z
       .strictObject({
-        coder: z.strictObject({ max_iterations: limit(1_000).default(30) }).prefault({}),
-        reviewer: z.strictObject({ max_rounds: limit(100).default(3) }).prefault({}),
+        coder: z.strictObject({ max_iterations: limit(1_000).default(30), deadline: duration.optional() }).prefault({}),
+        reviewer: z.strictObject({ max_rounds: limit(100).default(3), deadline: duration.optional() }).prefault({}),
       })
       .prefault({}),
-    supervision: z
-      .strictObject({
-        strategy: z.literal('one_for_one').default('one_for_one'),
-        intensity: z.int(expected('a whole number from 0 to 1000')).min(0).max(1_000).default(3),
-        period: duration.default(60_000),
-      })
-      .prefault({}),
+    supervision: supervisionSchema.prefault({}),
+    loops: loopsSchema.prefault({}),
     gates: z
       .strictObject({ level: z.enum(['strict', 'warn', 'off']).default('strict'), checks: z.array(checkSchema).default([]) })
       .prefault({}),
@@ -143,7 +193,7 @@ export const taskSchema = z
     replies: z.array(replySchema).default([]),
   })
   .refine((task) => task.goal !== undefined || task.work !== undefined, expected('`goal` or `work`'))
-  .transform(({ name, goal, provider, input, workspace, deadline, budget, agents, supervision, gates, work, replies }) => ({
+  .transform(({ name, goal, provider, input, workspace, deadline, budget, agents, supervision, loops, gates, work, replies }) => ({
     version: 1 as const,
     name: name ?? null,
     goal: goal ?? null,
@@ -152,8 +202,12 @@ export const taskSchema = z
     workspace,
     deadlineMs: deadline ?? null,
     budget: { tokensMax: budget.max_tokens ?? null },
-    agents: { coder: { iterationsMax: agents.coder.max_iterations }, reviewer: { roundsMax: agents.reviewer.max_rounds } },
-    supervision: { strategy: supervision.strategy, intensity: supervision.intensity, periodMs: supervision.period },
+    agents: {
+      coder: { iterationsMax: agents.coder.max_iterations, deadlineMs: agents.coder.deadline ?? null },
+      reviewer: { roundsMax: agents.reviewer.max_rounds, deadlineMs: agents.reviewer.deadline ?? null },
+    },
+    supervision,
+    loops,
     gates,
     work: work ?? null,
     replies,
@@ -164,19 +218,18 @@ export type Task = z.infer<typeof taskSchema>
 
 /** Documented keys and values that this version does not act upon, by place. `*` stands for any place in a list. */
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['approvals', 'loops'],
+  '': ['approvals'],
   budget: ['max_usd', 'max_turns', 'max_spawns'],
   agents: ['orchestrator', 'executor', 'optimizer'],
-  'agents.coder': ['model', 'count', 'temperature', 'max_context_tokens', 'deadline', 'budget', 'tools', 'max_rounds'],
-  'agents.reviewer': ['model', 'count', 'temperature', 'max_context_tokens', 'max_iterations', 'deadline', 'budget', 'tools'],
-  supervision: ['restart', 'from', 'spawn', 'backoff'],
+  'agents.coder': ['model', 'count', 'temperature', 'max_context_tokens', 'budget', 'tools', 'max_rounds'],
+  'agents.reviewer': ['model', 'count', 'temperature', 'max_context_tokens', 'max_iterations', 'budget', 'tools'],
+  supervision: ['restart', 'from', 'spawn'],
   'gates.checks.*': ['needs', 'evidence'],
-  'work.*': ['done_when', 'deadline', 'agent', 'review', 'on_failure'],
+  'work.*': ['done_when', 'agent', 'review', 'on_failure'],
 }
 const LATER_VALUES: Readonly<Record<string, readonly unknown[]>> = {
   provider: ['ollama', 'anthropic', 'openai-compatible', 'replay'],
   'workspace.promote': ['approval'],
-  'supervision.strategy': ['one_for_all', 'rest_for_one'],
 }
 
 const placeOf = (path: readonly PropertyKey[]): string => path.map((part) => (typeof part === 'number' ? '*' : String(part))).join('.')

@@ -59,9 +59,10 @@ export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
       from: 'checkpoint',
     },
   ]
-  const { strategy, intensity, periodMs } = task.supervision
+  const { strategy, intensity, periodMs, backoff } = task.supervision
+  const flags = { strategy, intensity, periodMs, ...(backoff === null ? {} : { backoff }) }
   return {
-    tree: { id: 'team', strategy, intensity, periodMs, autoShutdown: 'any_significant', children },
+    tree: { id: 'team', ...flags, autoShutdown: 'any_significant', children },
     input: task.input,
     budget: task.budget.tokensMax === null ? {} : { tokensMax: task.budget.tokensMax },
     deadlineMs: task.deadlineMs,
@@ -70,12 +71,19 @@ export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
 }
 
 function coderInput(task: Task): Json {
-  const input: CoderInput = { address: peers.coder, system: CODER, iterationsMax: task.agents.coder.iterationsMax }
-  return { ...input }
+  const { polling, pollingMs } = task.loops
+  const { iterationsMax } = task.agents.coder
+  const input = { address: peers.coder, system: CODER, iterationsMax, loops: { polling, pollingMs } } satisfies CoderInput
+  return input
 }
 
 function orchestratorInput(task: Task, dir: string): Json {
-  const { workspace, gates, agents, goal, work, input } = task
+  const { workspace, gates, agents, goal, work, input, loops } = task
+  const { maxConsecutiveRetries, oscillation, similarity } = loops
+  const deadlines = {
+    ...(agents.coder.deadlineMs === null ? {} : { coderMs: agents.coder.deadlineMs }),
+    ...(agents.reviewer.deadlineMs === null ? {} : { reviewerMs: agents.reviewer.deadlineMs }),
+  }
   const given: OrchestratorInput = {
     address: '/team/orchestrator',
     peers,
@@ -85,6 +93,8 @@ function orchestratorInput(task: Task, dir: string): Json {
     workspace: { source: resolve(dir, workspace.dir), mode: workspace.mode, promote: workspace.promote },
     gates,
     roundsMax: agents.reviewer.roundsMax,
+    deadlines,
+    loops: { maxConsecutiveRetries, oscillation, similarity },
     system: ORCHESTRATOR,
   }
   return given as unknown as Json

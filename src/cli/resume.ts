@@ -3,6 +3,7 @@ import type { App } from '../app.ts'
 import { exitOf } from '../catalogue.ts'
 import { UserError } from '../errors.ts'
 import type { ResumeOptions } from '../runtime/engine.ts'
+import { quarantined } from '../runtime/engines/local/quarantine.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import { ago, iso } from '../view/format.ts'
 import { recoveryLines, recoveryObject } from '../view/recovery.ts'
@@ -16,15 +17,17 @@ export interface ResumeFlags {
   readonly maxTokens?: number
   readonly timeout?: number
   readonly takeOver?: boolean
+  readonly unquarantine?: boolean
 }
 
-/** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_AMBIGUOUS` (9), `E_RUN_FINISHED` (1), `E_RUN_OWNED`, `E_STORE_DAMAGED` (10). */
+/** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_AMBIGUOUS` (9), `E_RUN_FINISHED`, `E_RUN_QUARANTINED` (1), `E_RUN_OWNED`, `E_STORE_DAMAGED` (10). */
 export async function resume(context: Context, name: string | undefined, flags: ResumeFlags): Promise<number> {
   const app = await context.app()
   const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'resume', resumable: true })
-  checkStanding(app.store, row, context.now())
+  checkStanding(app.store, row, flags, context.now())
   const options: ResumeOptions = {
     ...(flags.takeOver === true ? { takeOver: true } : {}),
+    ...(flags.unquarantine === true ? { unquarantine: true } : {}),
     ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
     ...(flags.timeout === undefined ? {} : { deadlineMs: flags.timeout }),
   }
@@ -51,10 +54,11 @@ export function goOn(context: Context, app: App, before: RunRow, options: Resume
   })
 }
 
-/** A run that has ended is not touched. Whether one that has not is owned, the store alone can say. */
-function checkStanding(store: Store, row: RunRow, nowMs: number): void {
-  if (!['succeeded', 'failed', 'canceled'].includes(row.status)) return
+/** A run that has ended, or that somebody has to look at first, is not touched. Whether another one is owned, the store alone can say. */
+function checkStanding(store: Store, row: RunRow, flags: ResumeFlags, nowMs: number): void {
   const short = shortOf(store, row.run)
+  if (row.status === 'quarantined' && flags.unquarantine !== true) throw shortened(quarantined(row), row.run, short)
+  if (!['succeeded', 'failed', 'canceled'].includes(row.status)) return
   const message = `${row.status} ${ago(nowMs - (row.endedAt ?? row.clock.wallMs))}; there is nothing to continue`
   throw new UserError('E_RUN_FINISHED', message, { where: `run ${short}`, fix: `troupe show ${short}`, exit: exitOf('E_RUN_FINISHED') })
 }

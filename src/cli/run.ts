@@ -54,8 +54,8 @@ function heading(of: { short: string; name: string | null; tokensMax: number | u
   return [`troupe ${version()}`, `run ${of.short}`, ...(of.name === null ? [] : [of.name]), 'scripted (simulated)', budget].join('  ')
 }
 
-/** A file, stdin, or a goal in words: a single word is more likely a file that is not there. */
-async function readTask(argument: string, dir: string): Promise<Given> {
+/** The task of an argument: a file, stdin, or a goal in words. A single word is more likely a file that is not there. @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_USAGE`. */
+export async function readTask(argument: string, dir: string): Promise<Given> {
   if (argument === '-') {
     const given = await readAll(process.stdin)
     return { task: looksLikeTask(given) ? parseTask(given, '-') : taskFromText(given.trim()), file: null }
@@ -89,7 +89,7 @@ function nameFor(app: App, task: Task, wanted: string | undefined): string | nul
   const name = wanted ?? task.name
   const holder = app.store.runs().find((row) => {
     const standing = standingOf(row, app.store.isOwned(row.run))
-    return row.name === name && (standing === 'running' || canGoOn(standing))
+    return row.name === name && (standing === 'running' || standing === 'quarantined' || canGoOn(standing))
   })
   if (name === null || holder === undefined) return name
   if (wanted === undefined) return null

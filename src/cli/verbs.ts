@@ -29,6 +29,13 @@ function addRunning(program: Command, call: Call): void {
       call(command, async (context) => (await import('./run.ts')).run(context, task, options)),
     )
   program
+    .command('check')
+    .description('check the tree that a task would start, and how often its actors may be started at most; starts nothing')
+    .argument('<task>', 'a task file, the text of a task, or - for either on stdin')
+    .action(async (task: string, _, command: Command) =>
+      call(command, async (context) => (await import('./check.ts')).check(context, task)),
+    )
+  program
     .command('resume')
     .description('go on with a run that crashed, was interrupted, or met a limit')
     .argument('[run]', RUN)
@@ -36,6 +43,7 @@ function addRunning(program: Command, call: Call): void {
     .option('--max-tokens <n>', 'raise the limit of tokens; what was spent stays spent', wholeNumber)
     .option('--timeout <duration>', 'a new deadline of the run, from now, like 20m', durationMs)
     .option('--take-over', 'take it from a process that no longer answers; that process can commit nothing more')
+    .option('--unquarantine', 'go on although its process has crashed too often; the count begins again')
     .action(async (run: string | undefined, options, command: Command) =>
       call(command, async (context) => (await import('./resume.ts')).resume(context, run, options)),
     )

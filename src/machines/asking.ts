@@ -1,7 +1,7 @@
 /**
  * The orchestrator's questions to its peers, and what their answers mean. A question has one id for each time it is asked,
  *
- *   <task | gate | review>/<item>/<round>/<try>
+ *   <task | gate | review | abandon>/<item>/<round>/<try>
  *
  * so an answer to an earlier one is told apart from the one that is waited for.
  */
@@ -10,11 +10,13 @@ import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { AskEvent, AskParams } from '../protocol.ts'
 import { currentItem, type OrchestratorContext } from './ledger.ts'
-import { gateFailed, gateResult, reasons, reviewFailed, reviewGiven, taskDone, taskFailed } from './vocabulary.ts'
+import { gateFailed, gateResult, reasons, reviewFailed, reviewGiven, taskAbandoned, taskDone, taskFailed } from './vocabulary.ts'
 
-export type Question = 'task' | 'gate' | 'review'
+export type Question = 'task' | 'gate' | 'review' | 'abandon'
 /** How often one question is asked: again after a peer went down or did not answer. */
 const TRIES_MAX = 2
+/** Time to say what there is of an item that is abandoned. */
+const ABANDON_MS = 5_000
 
 /** `asking` of the context when this question is asked now. */
 export function nextAsking(context: OrchestratorContext, question: Question): OrchestratorContext['asking'] {
@@ -29,18 +31,26 @@ export const isAbout = (context: OrchestratorContext, event: { type: string; id?
 
 export const mayAskAgain = ({ asking }: OrchestratorContext): boolean => asking.tries < TRIES_MAX
 
+/** As above, where it was the time that was up: a deadline of the task is no invitation to try once more. */
+export const mayAskLate = (context: OrchestratorContext): boolean => mayAskAgain(context) && !context.once.includes(questionOf(context))
+/** What is asked at present. */
+export const questionOf = ({ asking }: OrchestratorContext): Question => asking.about.split('/')[0] as Question
+
 /** Parameters of `ask`, after `asking` was set. */
 export function askParams(context: OrchestratorContext, question: Question): AskParams {
   const { peers, timeouts } = context
   const id = idOf(context)
   if (question === 'task') return { id, to: peers.coder, timeoutMs: timeouts.coderMs, event: taskEvent(context) }
   if (question === 'gate') return { id, to: peers.executor, timeoutMs: timeouts.gateMs, event: gateEvent(context) }
+  if (question === 'abandon')
+    return { id, to: peers.coder, timeoutMs: ABANDON_MS, event: { type: 'task.abandon', item: currentItem(context)?.id ?? '' } }
   return { id, to: peers.reviewer, timeoutMs: timeouts.reviewerMs, event: reviewEvent(context) }
 }
 
 function taskEvent(context: OrchestratorContext): AskParams['event'] {
-  const { goal, input, workspace, round, feedback } = context
-  return { type: 'task.assign', item: currentItem(context), goal, input, workspace: workspace as Json, round, feedback }
+  const { goal, input, workspace, round, feedback, circles, note } = context
+  const item = currentItem(context)
+  return { type: 'task.assign', item, goal, input, workspace: workspace as Json, round, feedback, conversation: circles + 1, note }
 }
 
 function gateEvent({ workspace, staged, gates }: OrchestratorContext): AskParams['event'] {
@@ -63,8 +73,14 @@ export const readGate = (context: OrchestratorContext, event: AskEvent) =>
 export const readReview = (context: OrchestratorContext, event: AskEvent) =>
   bound(context, read<z.infer<typeof reviewGiven>>(context, 'review', event))
 
-function read<Good>(context: OrchestratorContext, question: Question, event: AskEvent): Read<Good> {
-  if (event.type !== 'ask.answered') return { kind: 'failed', error: noAnswer(event) }
+/** What there is of an abandoned item: what its coder says, or what was found at the coder when the time was up. */
+export function partialOf(event: AskEvent): Json {
+  if (event.type === 'ask.answered') return taskAbandoned.safeParse(event.answer).data?.partial ?? null
+  return (event as { partial?: Json }).partial ?? null
+}
+
+function read<Good>(context: OrchestratorContext, question: Exclude<Question, 'abandon'>, event: AskEvent): Read<Good> {
+  if (event.type !== 'ask.answered') return { kind: 'failed', error: event.type === 'ask.down' ? noAnswer(event) : tooLate(context, event) }
   const [good, bad] = ANSWERS[question]
   const answer = good.safeParse(event.answer)
   if (answer.success) return { kind: 'answer', answer: answer.data as Good }
@@ -84,10 +100,18 @@ function bound<Good extends { tree: string }>({ staged }: OrchestratorContext, r
   }
 }
 
-/** Why a question has no answer, twice. */
-export function noAnswer(event: Exclude<AskEvent, { type: 'ask.answered' }>): ErrorData {
-  if (event.type === 'ask.timed_out')
-    return { code: 'E_LIMIT_TIME', message: `${event.to} did not answer in time, 2 times`, path: event.to }
+/** Why there is no answer in time to the question that is open. */
+export function tooLate(context: OrchestratorContext, { to }: Extract<AskEvent, { type: 'ask.timed_out' }>): ErrorData {
+  const often = context.asking.tries > 1 ? `, ${context.asking.tries} times` : ''
+  return { code: 'E_LIMIT_TIME', message: `work item ${currentItem(context)?.id}: ${to} did not answer in time${often}`, path: to }
+}
+
+/** Did the peer end because its tool calls went in circles? */
+export const wentInCircles = (event: AskEvent): boolean =>
+  event.type === 'ask.down' && event.reason.kind === 'error' && event.reason.error.code === 'E_LOOP_ESCALATED'
+
+/** Why a peer is gone, twice. */
+export function noAnswer(event: Extract<AskEvent, { type: 'ask.down' }>): ErrorData {
   if (event.reason.kind === 'error') return { ...event.reason.error, message: `${event.to} went down twice: ${event.reason.error.message}` }
   return { code: 'E_RUN_FAILED', message: `${event.to} went down twice: ${event.reason.kind}`, path: event.to }
 }

@@ -1,12 +1,15 @@
 /**
- * Guards and actions of the coder, by the names under which its statechart uses them, and what it says to its model.
+ * Guards and actions of the coder, by the names under which its statechart uses them, and what it says to its model. Calls that go in circles: coder-loops.ts.
  */
-import { type AnyActorRef, assertEvent, assign, enqueueActions, sendTo, setup } from 'xstate'
+import { type AnyActorRef, assertEvent, assign, cancel, emit, enqueueActions, sendTo, setup } from 'xstate'
 import { type ErrorData, errorData } from '../errors.ts'
+import type { Json } from '../json.ts'
 import type { ThreadAppend } from '../protocol.ts'
-import { appending, type Conversation, conversationOf, grown, taskMessages } from './conversation.ts'
+import { blocked, circleOf, type Judged, judged, nudged, POLLING_MS, settled } from './coder-loops.ts'
+import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf } from './conversation.ts'
 import { generate, planWrite, read, write } from './effects.ts'
-import { type Message, reasons, type TaskAssign, type ToolCall, taskAssign } from './vocabulary.ts'
+import { NO_CALLS, pollingExpired, type ToolLoopOptions, type ToolMemory } from './tool-loops.ts'
+import { type Message, reasons, type TaskAssign, type ToolCall, taskAbandon, taskAssign } from './vocabulary.ts'
 import { head } from './work.ts'
 
 const READS = ['list', 'read', 'search']
@@ -21,6 +24,8 @@ export interface CoderInput {
   readonly address: string
   readonly system: string
   readonly iterationsMax?: number | undefined
+  /** How circles of tool calls are judged. `pollingMs`: how long it may poll without seeing anything new; default ten minutes. */
+  readonly loops?: (ToolLoopOptions & { readonly pollingMs?: number | undefined }) | undefined
 }
 
 /** A file as the model knows it. */
@@ -35,22 +40,37 @@ export interface CoderContext {
   readonly system: string
   readonly iterationsMax: number
   readonly replyTo: AnyActorRef | null
-  readonly task: { readonly item: string; readonly round: number; readonly dir: string } | null
+  readonly task: { readonly item: string; readonly round: number; readonly dir: string; readonly topic: string } | null
   /** Calls of the last answer that have no result yet. */
   readonly calls: readonly ToolCall[]
   /** Files of this item with the hash that was read or written last: a write from an older one is refused. */
   readonly seen: readonly Seen[]
   readonly conversations: readonly Conversation[]
+  readonly limits: NonNullable<CoderInput['loops']>
+  /** Calls of this round, and what was made of the one at hand. */
+  readonly loops: ToolMemory
+  readonly judged: Judged
+  /** The answer of the model in which a call was blocked last; 0: none was. */
+  readonly blockedTurn: number
+  /** What is there of this item so far, for whoever waits for it no longer: files that were written, and answers of the model. */
+  readonly partial: { readonly files: readonly string[]; readonly turn: number } | null
+  /** Why this life ends: tool calls that went in circles. */
+  readonly circle: ErrorData | null
 }
 
-type CoderEvent = ({ type: 'task.assign'; replyTo?: AnyActorRef } & TaskAssign) | { type: 'shutdown' }
+type CoderEvent =
+  | ({ type: 'task.assign'; replyTo?: AnyActorRef } & TaskAssign)
+  | { type: 'task.abandon'; item: string; replyTo?: AnyActorRef }
+  | { type: 'polling.expired' }
+  | { type: 'shutdown' }
 
 /** Id of the item at hand. */
 export const itemOf = (context: CoderContext): string => context.task?.item ?? ''
 /** The tool call at hand. */
 export const callOf = (context: CoderContext): ToolCall => context.calls[0] ?? { id: '', name: '', args: {} }
+const topicAtHand = (context: CoderContext): string => context.task?.topic ?? ''
 /** The conversation about the item at hand. */
-export const talk = (context: CoderContext): Conversation => conversationOf(context, itemOf(context))
+export const talk = (context: CoderContext): Conversation => conversationOf(context, topicAtHand(context))
 const pathOf = (path: unknown): string => (typeof path === 'string' ? path.replace(/^(?:\.\/)+/, '') : '')
 /** Hash of the file that the call at hand is about, as it was seen last; null where it was never seen. */
 export const seenHash = (context: CoderContext): string | null =>
@@ -68,28 +88,21 @@ export const refused = (thrown: unknown): string => {
 export const results = (calls: readonly ToolCall[], content: string): readonly Message[] =>
   calls.map((call) => ({ role: 'tool', toolCallId: call.id, content: head(content, RESULT_CHARS_MAX) }))
 
-/** The result of the call at hand, as said to the model. */
-export const told = (context: CoderContext, content: string) => ({
-  item: itemOf(context),
-  messages: results(context.calls.slice(0, 1), content),
-})
 /** An answer of the model, as it goes into the conversation. */
-export const answered = (context: CoderContext, message: Message) => ({ item: itemOf(context), messages: [message] })
+export const answered = (context: CoderContext, message: Message) => ({ topic: topicAtHand(context), messages: [message] })
 /** What the model is told about a tool that does not exist. */
 export const noSuchTool = (context: CoderContext): string =>
   `there is no tool '${callOf(context).name}'; there are: ${CODER_TOOLS.join(', ')}`
 
-/** What is said about the calls of work that is replaced. */
-export const abandoned = (context: CoderContext) => ({
-  item: itemOf(context),
-  messages: results(context.calls, 'not done: other work came first'),
-})
+/** What is said about calls that will not be performed. */
+export const unperformed = (context: CoderContext, why: string) => ({ topic: topicAtHand(context), messages: results(context.calls, why) })
 
 /** First words of a round. */
-export function opening(context: CoderContext, event: CoderEvent): readonly Message[] {
+export function opening(context: CoderContext, event: CoderEvent): { topic: string; messages: readonly Message[] } {
   assertEvent(event, 'task.assign')
-  const fresh = conversationOf(context, event.item.id).length === 0
-  return taskMessages(context.system, fresh, taskAssign.parse(event))
+  const task = taskAssign.parse(event)
+  const topic = topicOf(task.item.id, task.conversation)
+  return { topic, messages: taskMessages(context.system, conversationOf(context, topic).length === 0, task) }
 }
 
 /** The summary of a `done` call, or the text beside it. */
@@ -97,6 +110,23 @@ export function summaryOf(context: CoderContext): string {
   const summary = callOf(context).args['summary']
   return typeof summary === 'string' && summary.trim() !== '' ? summary : `work item ${itemOf(context)} is done`
 }
+
+/** Says something in a conversation: `enqueue` of an action that does more than that. */
+function saying(enqueue: unknown, context: CoderContext, { topic, messages }: { topic: string; messages: readonly Message[] }): void {
+  if (messages.length === 0) return
+  const actions = enqueue as ((action: { type: 'thread.append'; params: ThreadAppend }) => void) & {
+    assign(change: Partial<CoderContext>): void
+  }
+  actions({ type: 'thread.append', params: appending(context, topic, messages) })
+  actions.assign({ conversations: grown(context, topic, messages) })
+}
+
+interface CallEnd {
+  readonly content: string
+  readonly seen: Seen | null
+  readonly wrote?: boolean
+}
+const withFile = ({ partial }: CoderContext, path: string): readonly string[] => [...new Set([...(partial?.files ?? []), pathOf(path)])]
 
 /** Why no turn is left. */
 export function outOfTurns(context: CoderContext): ErrorData {
@@ -106,7 +136,12 @@ export function outOfTurns(context: CoderContext): ErrorData {
 
 /** Everything that the statechart in coder.ts refers to by name. */
 export const rules = setup({
-  types: { context: {} as CoderContext, events: {} as CoderEvent, input: {} as CoderInput },
+  types: {
+    context: {} as CoderContext,
+    events: {} as CoderEvent,
+    input: {} as CoderInput,
+    emitted: {} as { type: string; [key: string]: Json | undefined },
+  },
   actors: { generate, read, planWrite, write },
   guards: {
     isAssignment: ({ event }) => event.type === 'task.assign' && event.replyTo !== undefined && taskAssign.safeParse(event).success,
@@ -114,9 +149,14 @@ export const rules = setup({
       event.type === 'task.assign' &&
       event.replyTo !== undefined &&
       taskAssign.safeParse(event).success &&
-      context.task?.item === event.item.id &&
+      context.task?.topic === topicOf(event.item.id, event.conversation ?? 1) &&
       context.task.round === event.round,
     wantsAnswer: ({ event }) => event.type === 'task.assign' && event.replyTo !== undefined,
+    isAbandoned: ({ context, event }) =>
+      event.type === 'task.abandon' && event.replyTo !== undefined && taskAbandon.safeParse(event).data?.item === itemOf(context),
+    wantsToAbandon: ({ event }) => event.type === 'task.abandon' && event.replyTo !== undefined,
+    goesInCircles: ({ context }) => context.judged?.verdict === 'escalate',
+    isBlocked: ({ context }) => context.judged?.verdict === 'block',
     nothingToCall: ({ context }) => context.calls.length === 0,
     outOfTurns: ({ context }) => context.calls.length === 0 && talk(context).turns >= context.iterationsMax,
     isRead: ({ context }) => READS.includes(callOf(context).name),
@@ -126,29 +166,74 @@ export const rules = setup({
   },
   actions: {
     'thread.append': (_, _params: ThreadAppend) => {},
-    say: enqueueActions(({ context, enqueue }, params: { item: string; messages: readonly Message[] }) => {
-      if (params.messages.length === 0) return
-      const append = enqueue as unknown as (action: { type: 'thread.append'; params: ThreadAppend }) => void
-      append({ type: 'thread.append', params: appending(context, params.item, params.messages) })
-      enqueue.assign({ conversations: grown(context, params.item, params.messages) })
-    }),
+    say: enqueueActions(({ context, enqueue }, params: { topic: string; messages: readonly Message[] }) =>
+      saying(enqueue, context, params),
+    ),
     take: assign(({ context, event }) => {
       assertEvent(event, 'task.assign')
-      const { item, round, workspace } = taskAssign.parse(event)
-      const seen = itemOf(context) === item.id ? context.seen : []
-      return { task: { item: item.id, round, dir: workspace.dir }, replyTo: event.replyTo ?? null, calls: [], seen }
+      const { item, round, workspace, conversation } = taskAssign.parse(event)
+      const known = itemOf(context) === item.id ? { seen: context.seen, partial: context.partial } : { seen: [], partial: null }
+      const task = { item: item.id, round, dir: workspace.dir, topic: topicOf(item.id, conversation) }
+      return { task, replyTo: event.replyTo ?? null, calls: [], loops: NO_CALLS, blockedTurn: 0, ...known }
     }),
     takeAsker: assign(({ event }) => ({ replyTo: (event as { replyTo: AnyActorRef }).replyTo })),
-    queueCalls: assign((_, params: { message: Message }) => ({ calls: params.message.toolCalls ?? [] })),
-    /** A call that is over: its file and hash are remembered where it has one. */
-    settleCall: assign(({ context }, params: { seen: Seen | null }) => ({
-      calls: context.calls.slice(1),
-      seen: params.seen === null ? context.seen : remembered(context.seen, params.seen),
+    queueCalls: assign(({ context }, params: { message: Message }) => ({
+      calls: params.message.toolCalls ?? [],
+      partial: { files: context.partial?.files ?? [], turn: talk(context).turns },
     })),
-    rest: assign({ replyTo: null, calls: [] }),
+    judge: assign(({ context }) => ({ judged: context.calls.length === 0 ? null : judged(context, callOf(context), talk(context).turns) })),
+    /** A call that is over: told to the model, its file remembered where it has one, and compared with those before. */
+    finishCall: enqueueActions(({ context, enqueue }, { content, seen, wrote = false }: CallEnd) => {
+      const after = {
+        seen: seen === null ? context.seen : remembered(context.seen, seen),
+        partial: {
+          turn: talk(context).turns,
+          files: wrote && seen !== null ? withFile(context, seen.path) : (context.partial?.files ?? []),
+        },
+      }
+      const { memory, nudge, progress } = settled(context, callOf(context), { ...after, result: content })
+      const ended = progress || (context.loops.polling !== null && memory.polling === null)
+      if (ended) enqueue.cancel('polling')
+      if (memory.polling !== null && (progress || context.loops.polling === null))
+        enqueue.raise({ type: 'polling.expired' }, { id: 'polling', delay: context.limits.pollingMs ?? POLLING_MS })
+      const said = results(context.calls.slice(0, 1), content)
+      const messages = said.map((message) => ({ ...message, content: `${message.content}${nudged(callOf(context), nudge)}` }))
+      saying(enqueue, context, { topic: topicAtHand(context), messages })
+      enqueue.assign({ ...after, calls: context.calls.slice(1), loops: memory })
+    }),
+    /** It is not performed, but it counts. */
+    blockCall: enqueueActions(({ context, enqueue }) => {
+      const { memory, words } = blocked(context, callOf(context))
+      saying(enqueue, context, { topic: topicAtHand(context), messages: results(context.calls.slice(0, 1), words) })
+      enqueue.assign({ calls: context.calls.slice(1), loops: memory, blockedTurn: talk(context).turns })
+    }),
+    expirePolling: assign(({ context }) => ({ loops: pollingExpired(context.loops) })),
+    takeCircle: assign(({ context }) => ({ circle: circleOf(context, callOf(context)) })),
+    tellLoop: emit(({ context }) => ({
+      type: 'loop.detected',
+      ...(context.judged !== null && 'loop' in context.judged ? context.judged.loop : {}),
+      item: itemOf(context),
+      tool: callOf(context).name,
+      did: context.judged?.verdict === 'block' ? 'blocked' : 'escalated',
+    })),
+    tellEscalated: emit(({ context }) => ({
+      type: 'problem.escalated',
+      to: 'supervisor',
+      code: 'E_LOOP_ESCALATED',
+      item: itemOf(context),
+    })),
+    forgetPolling: cancel('polling'),
+    rest: assign({ replyTo: null, calls: [], judged: null, loops: NO_CALLS }),
     reject: sendTo(
       ({ event }) => (event as { replyTo: AnyActorRef }).replyTo,
       ({ event }) => ({ type: 'rejected', reasons: reasons(taskAssign.safeParse(event).error!) }),
+    ),
+    tellPartial: sendTo(
+      ({ event }) => (event as { replyTo: AnyActorRef }).replyTo,
+      ({ context, event }) => ({
+        type: 'task.abandoned',
+        partial: itemOf(context) === (event as { item: string }).item ? context.partial : null,
+      }),
     ),
     finish: sendTo(
       ({ context }) => context.replyTo!,

@@ -3,20 +3,23 @@
  *
  *   idle --task.assign--> working                         answers task.done {summary} | task.failed {error}
  *    |      deciding --no call waits, turns left--> generating --calls--> deciding
+ *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
+ *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
  *    |         |                                       '--no calls--> idle     the text is the summary
  *    |         |--turns used up--> idle                                        E_LIMIT_TURNS
  *    |         |--list, read, search--> reading ----------------> deciding
  *    |         |--edit, write--> planning --> writing ----------> deciding
  *    |         |--done--> idle
  *    |         '--anything else---------------------------------> deciding     the model is told that there is no such tool
+ *    |--task.abandon--> idle                                                  answers task.abandoned {partial}
  *    '--shutdown--> stopped
  *
  * What a tool refuses is told to the model, never a crash. A change is two effects: `write.plan` fixes the hashes before and after, `file.write` is proved
  * by them after a crash. Asked again for the same round, it goes on where it stands; any other assignment replaces the one at hand.
  */
 import { errorData } from '../errors.ts'
+import { EXIT_KEY } from '../protocol.ts'
 import {
-  abandoned,
   answered,
   CODER_TOOLS,
   callOf,
@@ -25,19 +28,19 @@ import {
   opening,
   outOfTurns,
   refused,
-  results,
   rules,
   seenHash,
   summaryOf,
   talk,
-  told,
+  unperformed,
 } from './coder-rules.ts'
 import type { WritePlan } from './effects.ts'
+import { NO_CALLS } from './tool-loops.ts'
 
 /** Machine of `/team/coder`. */
 export const coder = rules.createMachine({
   id: 'coder',
-  version: '1',
+  version: '2',
   context: ({ input }) => ({
     address: input.address,
     system: input.system,
@@ -47,7 +50,14 @@ export const coder = rules.createMachine({
     calls: [],
     seen: [],
     conversations: [],
+    limits: input.loops ?? {},
+    loops: NO_CALLS,
+    judged: null,
+    blockedTurn: 0,
+    partial: null,
+    circle: null,
   }),
+  output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
   initial: 'idle',
   on: {
     'task.assign': [
@@ -55,21 +65,34 @@ export const coder = rules.createMachine({
         guard: 'isAssignment',
         target: '.working',
         actions: [
-          { type: 'say', params: ({ context }) => abandoned(context) },
-          { type: 'say', params: ({ context, event }) => ({ item: event.item.id, messages: opening(context, event) }) },
+          { type: 'say', params: ({ context }) => unperformed(context, 'not done: other work came first') },
+          { type: 'say', params: ({ context, event }) => opening(context, event) },
+          'forgetPolling',
           'take',
         ],
       },
       { guard: 'wantsAnswer', actions: 'reject' },
     ],
+    'task.abandon': [
+      {
+        guard: 'isAbandoned',
+        target: '.idle',
+        actions: [{ type: 'say', params: ({ context }) => unperformed(context, 'not done: the time of the item is up') }, 'tellPartial'],
+      },
+      { guard: 'wantsToAbandon', actions: 'tellPartial' },
+    ],
   },
   states: {
-    idle: { entry: 'rest', on: { shutdown: 'stopped' } },
+    idle: { entry: ['forgetPolling', 'rest'], on: { shutdown: 'stopped' } },
     working: {
-      on: { 'task.assign': { guard: 'isSameRound', target: 'working', reenter: true, actions: 'takeAsker' } },
+      on: {
+        'task.assign': { guard: 'isSameRound', target: 'working', reenter: true, actions: 'takeAsker' },
+        'polling.expired': { actions: 'expirePolling' },
+      },
       initial: 'deciding',
       states: {
         deciding: {
+          entry: 'judge',
           always: [
             {
               guard: 'outOfTurns',
@@ -77,6 +100,17 @@ export const coder = rules.createMachine({
               actions: { type: 'fail', params: ({ context }) => ({ error: outOfTurns(context) }) },
             },
             { guard: 'nothingToCall', target: 'generating' },
+            {
+              guard: 'goesInCircles',
+              target: '#coder.looped',
+              actions: [
+                'tellLoop',
+                'tellEscalated',
+                'takeCircle',
+                { type: 'say', params: ({ context }) => unperformed(context, 'not done: the same call again and again') },
+              ],
+            },
+            { guard: 'isBlocked', target: 'deciding', reenter: true, actions: ['tellLoop', 'blockCall'] },
             { guard: 'isRead', target: 'reading' },
             { guard: 'isWrite', target: 'planning' },
             {
@@ -84,16 +118,13 @@ export const coder = rules.createMachine({
               target: '#coder.idle',
               actions: [
                 { type: 'finish', params: ({ context }) => ({ summary: summaryOf(context) }) },
-                { type: 'say', params: ({ context }) => ({ item: itemOf(context), messages: results(context.calls, 'done') }) },
+                { type: 'say', params: ({ context }) => unperformed(context, 'done') },
               ],
             },
             {
               target: 'deciding',
               reenter: true,
-              actions: [
-                { type: 'say', params: ({ context }) => told(context, noSuchTool(context)) },
-                { type: 'settleCall', params: { seen: null } },
-              ],
+              actions: { type: 'finishCall', params: ({ context }) => ({ content: noSuchTool(context), seen: null }) },
             },
           ],
         },
@@ -148,17 +179,11 @@ export const coder = rules.createMachine({
             }),
             onDone: {
               target: 'deciding',
-              actions: [
-                { type: 'say', params: ({ context, event }) => told(context, event.output.content) },
-                { type: 'settleCall', params: ({ event }) => ({ seen: event.output.seen }) },
-              ],
+              actions: { type: 'finishCall', params: ({ event }) => event.output },
             },
             onError: {
               target: 'deciding',
-              actions: [
-                { type: 'say', params: ({ context, event }) => told(context, refused(event.error)) },
-                { type: 'settleCall', params: { seen: null } },
-              ],
+              actions: { type: 'finishCall', params: ({ event }) => ({ content: refused(event.error), seen: null }) },
             },
           },
         },
@@ -175,10 +200,7 @@ export const coder = rules.createMachine({
             onDone: 'writing',
             onError: {
               target: 'deciding',
-              actions: [
-                { type: 'say', params: ({ context, event }) => told(context, refused(event.error)) },
-                { type: 'settleCall', params: { seen: null } },
-              ],
+              actions: { type: 'finishCall', params: ({ event }) => ({ content: refused(event.error), seen: null }) },
             },
           },
         },
@@ -189,22 +211,20 @@ export const coder = rules.createMachine({
             input: ({ context, event }) => ({ dir: context.task?.dir ?? '', plan: (event as unknown as { output: WritePlan }).output }),
             onDone: {
               target: 'deciding',
-              actions: [
-                { type: 'say', params: ({ context, event }) => told(context, `wrote ${event.output.path}`) },
-                { type: 'settleCall', params: ({ event }) => ({ seen: event.output }) },
-              ],
+              actions: {
+                type: 'finishCall',
+                params: ({ event }) => ({ content: `wrote ${event.output.path}`, seen: event.output, wrote: true }),
+              },
             },
             onError: {
               target: 'deciding',
-              actions: [
-                { type: 'say', params: ({ context, event }) => told(context, refused(event.error)) },
-                { type: 'settleCall', params: { seen: null } },
-              ],
+              actions: { type: 'finishCall', params: ({ event }) => ({ content: refused(event.error), seen: null }) },
             },
           },
         },
       },
     },
+    looped: { type: 'final' },
     stopped: { type: 'final' },
   },
 })

@@ -3,6 +3,7 @@
  * What is said first in a round of work, and in which words, is decided here; the words of the roles come in by input.
  *
  *   thread `/team/coder/parse`     system, user (the item), assistant, tool, tool, assistant, user (feedback), assistant ...
+ *   thread `/team/coder/parse~2`   the same item, begun anew after the first one went in circles
  */
 import type { Json } from '../json.ts'
 import type { ThreadAppend } from '../protocol.ts'
@@ -22,7 +23,10 @@ interface Talking {
   readonly conversations: readonly Conversation[]
 }
 
-/** One thread for each actor and item. */
+/** What a conversation is about, as the last part of its thread's name. */
+export const topicOf = (item: string, conversation: number): string => (conversation === 1 ? item : `${item}~${conversation}`)
+
+/** One thread for each actor and topic. */
 const threadOf = (address: string, item: string): string => `${address}/${item}`
 
 /** The conversation about an item; an empty one where nothing was said yet. */
@@ -60,6 +64,7 @@ export function taskMessages(system: string, fresh: boolean, task: TaskAssign): 
         { role: 'user', content: describeTask(task) },
       ]
     : []
+  if (fresh && task.note !== null) opening.push({ role: 'user', content: `You begin anew, and the files stay as they are. ${task.note}` })
   if (task.feedback === null) return fresh ? opening : [{ role: 'user', content: describeTask(task) }]
   return [...opening, { role: 'user', content: `Round ${task.round}. Your change is not accepted yet:\n${task.feedback}` }]
 }

@@ -12,6 +12,7 @@ import type { Json } from '../json.ts'
 import { type Address, EXIT_KEY, type ExitReason } from '../protocol.ts'
 import type { Conversation } from './conversation.ts'
 import type { Staged } from './effects.ts'
+import { type FeedbackMemory, type FeedbackOptions, type LoopCheck, NO_FEEDBACK } from './loops.ts'
 import type { Check, GateOutcome, WorkItem, Workspace } from './vocabulary.ts'
 import { acceptWork } from './work.ts'
 
@@ -29,17 +30,22 @@ export interface OrchestratorInput {
   readonly roundsMax?: number | undefined
   /** How long a peer may take for one answer. Defaults: 30 and 15 minutes; a gate: what its checks may take, and a minute. */
   readonly timeouts?: { readonly coderMs?: number; readonly reviewerMs?: number; readonly gateMs?: number } | undefined
+  /** The same as limits of the task: whoever misses one is not asked again. */
+  readonly deadlines?: { readonly coderMs?: number | undefined; readonly reviewerMs?: number | undefined } | undefined
+  /** How rounds that go in circles are judged. */
+  readonly loops?: Omit<FeedbackOptions, 'workspace'> | undefined
   /** The role in words, for planning. */
   readonly system: string
 }
 
-/** One item in the answer of the run. */
-type WorkRecord = {
+/** One item in the answer of the run. `partial`: what was there when its time was up. `not_started`: it needs one that was not finished. */
+export type WorkRecord = {
   readonly id: string
-  readonly status: 'done' | 'failed'
+  readonly status: 'done' | 'failed' | 'timed_out' | 'not_started'
   readonly actor: Address
   readonly attempts: number
   readonly summary: string
+  readonly partial?: Json
 }
 
 export interface OrchestratorContext {
@@ -51,6 +57,9 @@ export interface OrchestratorContext {
   readonly gates: OrchestratorInput['gates']
   readonly roundsMax: number
   readonly timeouts: { readonly coderMs: number; readonly reviewerMs: number; readonly gateMs: number }
+  /** Questions that are asked once and no more when their time is up. */
+  readonly once: readonly string[]
+  readonly limits: NonNullable<OrchestratorInput['loops']>
   readonly system: string
   readonly work: readonly WorkItem[]
   readonly finished: readonly WorkRecord[]
@@ -61,6 +70,16 @@ export interface OrchestratorContext {
   /** What it is told next. */
   readonly returned: { readonly feedback: string; readonly code: string } | null
   readonly summary: string
+  /** What was sent back about the item at hand, and what the last check of it said. */
+  readonly loops: FeedbackMemory
+  readonly checked: Pick<LoopCheck, 'abort' | 'reason' | 'loop'> | null
+  /** How many coders went in circles on the item at hand, and why the last one was ended. */
+  readonly circles: number
+  readonly note: string | null
+  /** The time of the item at hand is up. */
+  readonly expired: { readonly error: ErrorData; readonly partial: Json } | null
+  /** Why the run fails in the end, though other items go on. */
+  readonly incomplete: ErrorData | null
   readonly workspace: Workspace | null
   readonly staged: Staged | null
   readonly evidence: { readonly gate: GateOutcome | null; readonly reviewed: string | null }
@@ -75,9 +94,23 @@ export interface OrchestratorContext {
 
 const CHECK_MS = 600_000
 
+/** What is known of an item before it is begun. */
+export const NEW_ITEM = {
+  round: 1,
+  feedback: null,
+  returned: null,
+  summary: '',
+  loops: NO_FEEDBACK,
+  checked: null,
+  circles: 0,
+  note: null,
+  expired: null,
+} as const
+
 /** The first context. Work that is not acceptable leaves its reasons in it. */
 export function openLedger(input: OrchestratorInput): OrchestratorContext {
-  const { address, peers, gates, system, timeouts = {} } = input
+  const { address, peers, gates, system, deadlines = {} } = input
+  const timeouts = { ...input.timeouts, ...deadlines }
   const goal = input.goal?.trim() ? input.goal.trim() : null
   const gateMs = gates.checks.reduce((sum, check) => sum + (check.timeoutMs ?? CHECK_MS), 60_000)
   const planned = input.work === undefined || input.work === null
@@ -91,13 +124,13 @@ export function openLedger(input: OrchestratorInput): OrchestratorContext {
     gates,
     roundsMax: input.roundsMax ?? 3,
     timeouts: { coderMs: timeouts.coderMs ?? 1_800_000, reviewerMs: timeouts.reviewerMs ?? 900_000, gateMs: timeouts.gateMs ?? gateMs },
+    once: [...(deadlines.coderMs === undefined ? [] : ['task']), ...(deadlines.reviewerMs === undefined ? [] : ['review'])],
+    limits: input.loops ?? {},
     system,
     work: 'work' in checked ? checked.work : [],
     finished: [],
-    round: 1,
-    feedback: null,
-    returned: null,
-    summary: '',
+    ...NEW_ITEM,
+    incomplete: null,
     workspace: null,
     staged: null,
     evidence: { gate: null, reviewed: null },
@@ -111,7 +144,22 @@ export function openLedger(input: OrchestratorInput): OrchestratorContext {
 }
 
 /** The item at hand; undefined when all are finished. */
-export const currentItem = (context: OrchestratorContext): WorkItem | undefined => context.work[context.finished.length]
+export const currentItem = ({ work, finished }: OrchestratorContext): WorkItem | undefined =>
+  work.find((item) => !finished.some((record) => record.id === item.id))
+
+/** What goes on record when the item at hand is closed: itself, and, where its time was up, all that need it. */
+export function recordsOf(context: OrchestratorContext): readonly WorkRecord[] {
+  const { round, summary, peers, expired, work } = context
+  const own = { id: currentItem(context)?.id ?? '', actor: peers.coder, attempts: round }
+  if (expired === null) return [{ ...own, status: 'done', summary }]
+  const records: WorkRecord[] = [{ ...own, status: 'timed_out', summary: expired.error.message, partial: expired.partial }]
+  for (const { id, needs } of work) {
+    const missing = needs.find((need) => records.some((record) => record.id === need))
+    if (missing === undefined) continue
+    records.push({ id, status: 'not_started', actor: peers.coder, attempts: 0, summary: `it needs ${missing}, which is not done` })
+  }
+  return records
+}
 
 /** Is there a gate to pass? */
 export const hasGate = ({ gates }: OrchestratorContext): boolean => gates.level !== 'off' && gates.checks.length > 0

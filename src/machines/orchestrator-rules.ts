@@ -6,12 +6,35 @@ import { assign, emit, enqueueActions, setup } from 'xstate'
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
-import { isAbout, mayAskAgain, nextAsking, type Question, type Read, readGate, readReview, readTask } from './asking.ts'
+import {
+  isAbout,
+  mayAskAgain,
+  mayAskLate,
+  nextAsking,
+  partialOf,
+  type Question,
+  questionOf,
+  type Read,
+  readGate,
+  readReview,
+  readTask,
+  wentInCircles,
+} from './asking.ts'
 import { appending, grown } from './conversation.ts'
 import { type GenerateOutput, generate, open, plan, promote, stage } from './effects.ts'
-import { covered, currentItem, hasGate, type OrchestratorContext, type OrchestratorInput } from './ledger.ts'
+import {
+  covered,
+  currentItem,
+  hasGate,
+  NEW_ITEM,
+  type OrchestratorContext,
+  type OrchestratorInput,
+  recordsOf,
+  type WorkRecord,
+} from './ledger.ts'
+import { checkRetryLoop } from './loops.ts'
 import { type Message, workPlan } from './vocabulary.ts'
-import { acceptWork, gateFeedback, normaliseFeedback, readAnswer, repairRequest, tail } from './work.ts'
+import { acceptWork, gateFeedback, readAnswer, repairRequest, tail } from './work.ts'
 
 /** Characters of the failed checks' output that go back to the coder. */
 const FEEDBACK_CHARS_MAX = 8_000
@@ -63,19 +86,29 @@ export const reviewReturn = (context: OrchestratorContext, event: unknown) => {
 }
 /** Why an answer ends the run. */
 export const failureOf = (context: OrchestratorContext, event: unknown): { error: ErrorData } => {
-  const readers = { task: readTask, gate: readGate, review: readReview }
-  const question = context.asking.about.split('/')[0] as Question
-  const read: Read<unknown> = readers[question](context, asAsk(event))
+  const readers = { task: readTask, gate: readGate, review: readReview, abandon: readTask }
+  const read: Read<unknown> = readers[questionOf(context)](context, asAsk(event))
   return { error: read.kind === 'failed' ? read.error : { code: 'E_DEFECT', message: 'the answer fits nowhere' } }
 }
-/** Why the same feedback twice in a row ends the run (R1). */
+/** Why rounds that go in circles end the run (R1). */
 export const loopOf = (context: OrchestratorContext): { error: ErrorData } => ({
   error: {
     code: 'E_LOOP_ESCALATED',
-    message: `${context.address}: identical loop, 2 times the same feedback on ${currentItem(context)?.id}: ${context.returned?.feedback}`,
+    message: `${context.address}: ${context.checked?.reason} on ${currentItem(context)?.id}: ${context.returned?.feedback}`,
     path: context.address,
   },
 })
+/** Why a second coder that goes in circles ends the run. */
+export const circlesOf = (context: OrchestratorContext, event: AskEvent): { error: ErrorData } => {
+  const error = event.type === 'ask.down' && event.reason.kind === 'error' ? event.reason.error : { code: '', message: '' }
+  return { error: { ...error, code: 'E_LOOP_ESCALATED', message: `${error.message}; ${context.circles + 1} coders went in circles` } }
+}
+/** Why the time of an item is up. */
+export const itemExpired = (context: OrchestratorContext): ErrorData => {
+  const item = currentItem(context)
+  const message = `work item ${item?.id} was not finished within its ${item?.deadlineMs} ms`
+  return { code: 'E_LIMIT_TIME', message, path: context.address }
+}
 /** Why no round is left. */
 export const outOfRounds = (context: OrchestratorContext): { error: ErrorData } => ({
   error: {
@@ -89,11 +122,16 @@ export const notCovered = ({ staged }: OrchestratorContext, tree: string): { err
   error: { code: 'E_GATE_FAILED', message: `tree ${tree} was to be promoted, the evidence is about tree ${staged?.tree}` },
 })
 
+const circlesNote = (event: AskEvent): string =>
+  event.type === 'ask.down' && event.reason.kind === 'error' ? `The coder before you was stopped: ${event.reason.error.message}.` : ''
+const finishedFact = ({ id, status, partial }: WorkRecord) =>
+  status === 'timed_out' ? { type: 'work.finished', item: id, status, partial } : { type: 'work.finished', item: id, status }
+
 /** Everything that the statechart in orchestrator.ts refers to by name. */
 export const rules = setup({
   types: {
     context: {} as OrchestratorContext,
-    events: {} as AskEvent,
+    events: {} as AskEvent | { type: 'item.expired'; item: string },
     input: {} as OrchestratorInput,
     emitted: {} as { type: string; [key: string]: Json | undefined },
   },
@@ -103,8 +141,13 @@ export const rules = setup({
     hasWork: ({ context }) => context.work.length > 0,
     planFits: ({ event }) => planOf(event).ok,
     mayRepair: ({ context }) => !context.repaired,
-    isLate: ({ context, event }) => !isAbout(context, event),
+    isLate: ({ context, event }) => !isAbout(context, asAsk(event)),
     mayAskAgain: ({ context }) => mayAskAgain(context),
+    mayAskLate: ({ context }) => mayAskLate(context),
+    wentInCircles: ({ event }) => wentInCircles(asAsk(event)),
+    wentInCirclesAgain: ({ context, event }) => context.circles > 0 && wentInCircles(asAsk(event)),
+    isItemAtHand: ({ context, event }) =>
+      event.type === 'item.expired' && context.expired === null && currentItem(context)?.id === event.item,
     taskIsDone: ({ context, event }) => taskOf(context, event) !== null,
     hasGate: ({ context }) => hasGate(context),
     gateLetsPass: ({ context, event }) =>
@@ -112,9 +155,9 @@ export const rules = setup({
     gateFails: ({ context, event }) => gateOf(context, event) !== null,
     isApproved: ({ context, event }) => reviewOf(context, event)?.verdict === 'approved',
     needsChanges: ({ context, event }) => reviewOf(context, event)?.verdict === 'needs_changes',
-    isSameAgain: ({ context: { feedback, returned } }) =>
-      feedback !== null && returned !== null && normaliseFeedback(feedback) === normaliseFeedback(returned.feedback),
-    hasRounds: ({ context }) => context.round < context.roundsMax,
+    isLoop: ({ context }) => context.checked !== null && context.checked.loop !== null,
+    hasRounds: ({ context }) => context.checked?.abort === false,
+    isIncomplete: ({ context }) => context.incomplete !== null,
     hasNext: ({ context }) => currentItem(context) !== undefined,
     staysStaged: ({ context }) => context.target.promote === 'never' || (context.staged?.files.length ?? 0) === 0,
     isCovered: ({ context }, params: { tree: string }) => covered(context, params.tree),
@@ -148,10 +191,30 @@ export const rules = setup({
     takeSummary: assign(({ context, event }) => ({ summary: taskOf(context, event)?.summary ?? '' })),
     sendBack: assign((_, params: { feedback: string; code: string }) => ({ returned: params })),
     nextRound: assign(({ context }) => ({ round: context.round + 1, feedback: context.returned?.feedback ?? null, returned: null })),
-    closeItem: assign(({ context }) => {
-      const { round, summary, peers, finished } = context
-      const record = { id: currentItem(context)?.id ?? '', status: 'done' as const, actor: peers.coder, attempts: round, summary }
-      return { finished: [...finished, record], round: 1, feedback: null, returned: null, summary: '' }
+    /** The deadline of an item runs from its first assignment to its end, over all its rounds. */
+    beginItem: enqueueActions(({ context, enqueue }) => {
+      const item = currentItem(context)
+      if (item?.deadlineMs === undefined) return
+      enqueue.raise({ type: 'item.expired', item: item.id }, { id: 'item', delay: item.deadlineMs })
+    }),
+    checkLoop: assign(({ context }) => {
+      const { returned, round, roundsMax, loops, limits, staged } = context
+      // Who wants changes is part of it: a gate and then the reviewer may both want some of the same tree.
+      const workspace = `${returned?.code} ${staged?.tree}`
+      const check = checkRetryLoop('needs_changes', [returned?.feedback ?? ''], round, roundsMax, loops, { ...limits, workspace })
+      return { loops: check.memory, checked: { abort: check.abort, reason: check.reason, loop: check.loop } }
+    }),
+    takeCircle: assign(({ context, event }) => ({ circles: context.circles + 1, note: circlesNote(asAsk(event)) })),
+    expire: assign(({ event }, params: { error: ErrorData }) => ({ expired: { error: params.error, partial: partialOf(asAsk(event)) } })),
+    takePartial: assign(({ context: { expired }, event }) => ({
+      expired: expired === null ? null : { ...expired, partial: partialOf(asAsk(event)) ?? expired.partial },
+    })),
+    closeItem: enqueueActions(({ context, enqueue }) => {
+      const records = recordsOf(context)
+      const { finished, incomplete, expired } = context
+      enqueue.cancel('item')
+      enqueue.assign({ ...NEW_ITEM, finished: [...finished, ...records], incomplete: incomplete ?? expired?.error ?? null })
+      for (const record of records) enqueue.emit(finishedFact(record))
     }),
     /** Why the run fails. The item at hand goes on record as failed. */
     giveUp: assign(({ context }, params: { error: ErrorData }) => {
@@ -182,12 +245,18 @@ export const rules = setup({
       const review = reviewOf(context, event)
       return { type: 'review.given', item: currentItem(context)?.id, verdict: review?.verdict, feedback: review?.feedback ?? [] }
     }),
-    tellFinished: emit(({ context }) => ({
-      type: 'work.finished',
-      item: context.finished.at(-1)?.id,
-      status: context.finished.at(-1)?.status,
+    tellLoop: emit(({ context }) => ({
+      type: 'loop.detected',
+      ...context.checked?.loop,
+      item: currentItem(context)?.id,
+      did: 'escalated',
     })),
-    tellLoop: emit(({ context }) => ({ type: 'loop.detected', kind: 'identical', item: currentItem(context)?.id, count: 2 })),
+    tellEscalated: emit(({ context }, params: { to: 'orchestrator' | 'person' }) => ({
+      type: 'problem.escalated',
+      to: params.to,
+      code: 'E_LOOP_ESCALATED',
+      item: currentItem(context)?.id,
+    })),
     tellPromoted: emit(({ context }) => ({ type: 'change.promoted', tree: context.staged?.tree, files: context.staged?.files ?? [] })),
   },
 })

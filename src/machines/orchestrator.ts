@@ -8,21 +8,26 @@
  *   assigning --task.done--> staging --> gating --passed--> reviewing --approved--> closing --next item--> assigning
  *      ^                                   |                   |                       '--all done--> collecting --covered--> promoting --> done
  *      '---- returning <-- WORKFLOW FAILURE '<-- needs_changes -'
- *               |--the same feedback twice in a row--> failed     E_LOOP_ESCALATED
+ *               |--rounds go in circles--> failed     E_LOOP_ESCALATED, for a person to decide
  *               '--no round left--> failed
  *
+ *   each of these --the time of the item is up--> abandoning --> closing     timed_out, with what there is; what needs it is not started
+ *                                                    closing --others are done too--> failed     E_LIMIT_TIME, with all records
+ *
  * In `assigning`, `gating` and `reviewing` a peer is asked. One that goes down or does not answer in time is asked once more for the same round; then the
- * run fails. Only a tree that a passed gate and an approving review cover exactly is promoted; the promotion's plan goes from effect to effect.
+ * run fails, or the time of the item is up. A coder whose tool calls went in circles was restarted by its supervisor and begins anew, once. Only a tree that a passed gate and an approving review cover exactly is promoted; the promotion's plan goes from effect to effect.
  */
 import { assign } from 'xstate'
 import { errorData } from '../errors.ts'
-import { askParams, noAnswer } from './asking.ts'
+import { askParams, noAnswer, tooLate } from './asking.ts'
 import { conversationOf } from './conversation.ts'
 import type { PromotionPlan } from './effects.ts'
 import { exitWith, openLedger, outcomeOf } from './ledger.ts'
 import {
+  circlesOf,
   failureOf,
   gateReturn,
+  itemExpired,
   loopOf,
   noPlan,
   notCovered,
@@ -37,10 +42,17 @@ import {
 /** Machine of `/team/orchestrator`. Ends with an {@link Outcome}; work that failed is an end in good order with a failure, not a crash. */
 export const orchestrator = rules.createMachine({
   id: 'orchestrator',
-  version: '1',
+  version: '2',
   context: ({ input }) => openLedger(input),
   output: ({ context }) => exitWith(outcomeOf(context)),
   initial: 'starting',
+  on: {
+    'item.expired': {
+      guard: 'isItemAtHand',
+      target: '.abandoning',
+      actions: { type: 'expire', params: ({ context }) => ({ error: itemExpired(context) }) },
+    },
+  },
   states: {
     starting: {
       always: [
@@ -79,7 +91,7 @@ export const orchestrator = rules.createMachine({
         id: 'open',
         src: 'open',
         input: ({ context }) => ({ source: context.target.source, mode: context.target.mode }),
-        onDone: { target: 'assigning', actions: assign({ workspace: ({ event }) => event.output }) },
+        onDone: { target: 'assigning', actions: [assign({ workspace: ({ event }) => event.output }), 'beginItem'] },
         onError: { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: errorData(event.error) }) } },
       },
     },
@@ -98,13 +110,27 @@ export const orchestrator = rules.createMachine({
         ],
         'ask.down': [
           { guard: 'isLate' },
+          {
+            guard: 'wentInCirclesAgain',
+            target: 'failed',
+            actions: [
+              { type: 'tellEscalated', params: { to: 'person' } },
+              { type: 'giveUp', params: ({ context, event }) => circlesOf(context, event) },
+            ],
+          },
+          {
+            guard: 'wentInCircles',
+            target: 'assigning',
+            reenter: true,
+            actions: [{ type: 'tellEscalated', params: { to: 'orchestrator' } }, 'takeCircle'],
+          },
           { guard: 'mayAskAgain', target: 'assigning', reenter: true },
           { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: noAnswer(event) }) } },
         ],
         'ask.timed_out': [
           { guard: 'isLate' },
-          { guard: 'mayAskAgain', target: 'assigning', reenter: true },
-          { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: noAnswer(event) }) } },
+          { guard: 'mayAskLate', target: 'assigning', reenter: true },
+          { target: 'abandoning', actions: { type: 'expire', params: ({ context, event }) => ({ error: tooLate(context, event) }) } },
         ],
       },
     },
@@ -144,8 +170,8 @@ export const orchestrator = rules.createMachine({
         ],
         'ask.timed_out': [
           { guard: 'isLate' },
-          { guard: 'mayAskAgain', target: 'gating', reenter: true },
-          { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: noAnswer(event) }) } },
+          { guard: 'mayAskLate', target: 'gating', reenter: true },
+          { target: 'abandoning', actions: { type: 'expire', params: ({ context, event }) => ({ error: tooLate(context, event) }) } },
         ],
       },
     },
@@ -172,21 +198,46 @@ export const orchestrator = rules.createMachine({
         ],
         'ask.timed_out': [
           { guard: 'isLate' },
-          { guard: 'mayAskAgain', target: 'reviewing', reenter: true },
-          { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: noAnswer(event) }) } },
+          { guard: 'mayAskLate', target: 'reviewing', reenter: true },
+          { target: 'abandoning', actions: { type: 'expire', params: ({ context, event }) => ({ error: tooLate(context, event) }) } },
         ],
       },
     },
     returning: {
+      entry: 'checkLoop',
       always: [
-        { guard: 'isSameAgain', target: 'failed', actions: ['tellLoop', { type: 'giveUp', params: ({ context }) => loopOf(context) }] },
+        {
+          guard: 'isLoop',
+          target: 'failed',
+          actions: [
+            'tellLoop',
+            { type: 'tellEscalated', params: { to: 'person' } },
+            { type: 'giveUp', params: ({ context }) => loopOf(context) },
+          ],
+        },
         { guard: 'hasRounds', target: 'assigning', actions: 'nextRound' },
         { target: 'failed', actions: { type: 'giveUp', params: ({ context }) => outOfRounds(context) } },
       ],
     },
+    abandoning: {
+      entry: [
+        { type: 'beginAsking', params: { question: 'abandon' } },
+        { type: 'ask', params: ({ context }) => askParams(context, 'abandon') },
+      ],
+      on: {
+        'ask.answered': [{ guard: 'isLate' }, { target: 'closing', actions: 'takePartial' }],
+        'ask.down': [{ guard: 'isLate' }, { target: 'closing' }],
+        'ask.timed_out': [{ guard: 'isLate' }, { target: 'closing', actions: 'takePartial' }],
+      },
+    },
     closing: {
-      entry: ['closeItem', 'tellFinished'],
-      always: [{ guard: 'hasNext', target: 'assigning' }, { guard: 'staysStaged', target: 'done' }, { target: 'collecting' }],
+      entry: 'closeItem',
+      always: [
+        { guard: 'hasNext', target: 'assigning', actions: 'beginItem' },
+        { guard: 'isIncomplete', target: 'failed', actions: { type: 'giveUp', params: ({ context }) => ({ error: context.incomplete! }) } },
+        { guard: 'staysStaged', target: 'done' },
+        { target: 'collecting' },
+      ],
     },
     collecting: {
       invoke: {

@@ -3,6 +3,7 @@
  * Every event is checked against its schema where it enters an actor; one that does not fit is answered by `rejected {reasons}`.
  *
  *   orchestrator --task.assign--> coder         task.done | task.failed | rejected
+ *   orchestrator --task.abandon-> coder         task.abandoned
  *   orchestrator --gate.run-----> executor      gate.result | gate.failed | rejected
  *   orchestrator --review.request-> reviewer    review.given | review.failed | rejected
  */
@@ -18,11 +19,18 @@ export const workItem = z.strictObject({
   priority: z.int().min(0).max(9).default(1),
   needs: z.array(z.string()).default([]),
   files: z.array(z.string()).default([]),
+  /** Of the whole item, all its rounds together, from when it is first assigned; absolute from then on. */
+  deadlineMs: z.int().positive().optional(),
 })
 export type WorkItem = z.infer<typeof workItem>
 
-/** What an agent plans when only a goal is given. */
-export const workPlan = z.strictObject({ work: z.array(workItem).min(1).max(50) })
+/** What an agent plans when only a goal is given. It sets no deadlines. */
+export const workPlan = z.strictObject({
+  work: z
+    .array(workItem.omit({ deadlineMs: true }))
+    .min(1)
+    .max(50),
+})
 
 /** An isolated copy of the user's folder. `base` is the tree hash it was opened with. */
 export const workspace = z.looseObject({ source: z.string(), dir: z.string(), mode: z.string(), base: z.string() })
@@ -52,10 +60,17 @@ export const taskAssign = z.looseObject({
   round: z.int().min(1),
   /** What was wrong with the round before; null in the first. */
   feedback: z.string().nullable(),
+  /** Which conversation about this item it is: another one after a coder that went in circles. */
+  conversation: z.int().min(1).default(1),
+  /** Why the conversation before was ended; null in the first. */
+  note: z.string().nullable().default(null),
 })
 export type TaskAssign = z.infer<typeof taskAssign>
 export const taskDone = z.looseObject({ type: z.literal('task.done'), summary: z.string() })
 export const taskFailed = z.looseObject({ type: z.literal('task.failed'), error: errorSchema })
+/** The item is not wanted any more: its time is up. */
+export const taskAbandon = z.looseObject({ item: z.string() })
+export const taskAbandoned = z.looseObject({ type: z.literal('task.abandoned'), partial: z.json() })
 
 export const gateRun = z.looseObject({ workspace, tree: z.string(), checks: z.array(check) })
 export const gateOutcome = z.looseObject({ passed: z.boolean(), tree: z.string(), summary: z.string(), checks: z.array(checkResult) })

@@ -1,6 +1,5 @@
 /**
- * Rules about work items and feedback, as pure functions: what is accepted at the door and in which order it is done, what an agent's JSON answer says,
- * and when two rounds of feedback say the same.
+ * Rules about work items, as pure functions: what is accepted at the door and in which order it is done, and what an agent's JSON answer says.
  */
 import { z } from 'zod'
 import { reasons, type WorkItem, workItem } from './vocabulary.ts'
@@ -63,20 +62,6 @@ export function readAnswer<Value>(schema: z.ZodType<Value>, content: string): An
 /** What an agent is told when its answer did not fit; it may repair it once. */
 export const repairRequest = (problems: readonly string[]): string =>
   `Your answer could not be used:\n${problems.map((problem) => `- ${problem}`).join('\n')}\nAnswer again with the JSON alone.`
-
-/**
- * Feedback without what differs between two runs of the same thing: durations, the folder of the gate's checkout, case and white space (R1).
- * Other numbers stay: three failed tests are not two.
- */
-export function normaliseFeedback(feedback: string): string {
-  return feedback
-    .toLowerCase()
-    .replaceAll(/\/\S*\/gate-[\w-]+/g, '<checkout>')
-    .replaceAll(/duration_ms:?\s+\d+(?:\.\d+)?/g, '<time>')
-    .replaceAll(/\b\d+(?:\.\d+)?\s*(?:ms|s|sec|seconds)\b/g, '<time>')
-    .replaceAll(/\s+/g, ' ')
-    .trim()
-}
 
 /** Feedback of a failed gate, in the wording of R6. */
 export const gateFeedback = (summary: string): string => `WORKFLOW FAILURE: ${summary}`

@@ -168,6 +168,7 @@ function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap
       input,
       policy: declaration.repeat,
       timeoutMs: declaration.timeoutMs ?? null,
+      ...(declaration.deadlines === undefined ? {} : { deadlines: declaration.deadlines }),
       retry: declaration.retry ?? NO_RETRY,
       reserve: reserved(declaration, input),
       answer: true,

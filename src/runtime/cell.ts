@@ -6,7 +6,7 @@
  * A step is pure: given the same input it gives the same result, and if it throws nothing happened. docs/SEMANTICS.md fixes what each field means
  * across a crash; it is changed only by an ADR.
  */
-import type { RepeatPolicy, Reserve, RetryPolicy } from '../effect.ts'
+import type { Deadlines, RepeatPolicy, Reserve, RetryPolicy } from '../effect.ts'
 import type { Json } from '../json.ts'
 import type { Address, AskParams, ExitReason, Incarnation } from '../protocol.ts'
 
@@ -146,6 +146,7 @@ export interface EffectOwed {
   readonly input: Json
   readonly policy: RepeatPolicy
   readonly timeoutMs: number | null
+  readonly deadlines?: Deadlines | undefined
   readonly retry: RetryPolicy
   readonly reserve: Reserve | null
   /** `action`: a named action of the machine, a row without an answer. */

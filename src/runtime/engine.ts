@@ -7,9 +7,11 @@ import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
+import type { DeadlinePolicy } from './deadline-policy.ts'
 import type { PlainLogic } from './logic/kinds.ts'
 import type { Migrated } from './migrations.ts'
 import type { WaitingMail } from './past.ts'
+import type { Quarantine } from './quarantine.ts'
 import type { EffectRow, MachineRow, RunRow, RunStatus, SnapshotVersion } from './store.ts'
 
 /** What an engine needs of the program: pure steps, and handlers for effects and named actions. */
@@ -22,6 +24,8 @@ export interface Host {
   migration(machine: string, from: string): ((actor: StoredActor) => Migrated) | null
   /** Does the machine's current state take this event? Used by an ordered stop. */
   accepts(machine: string, snapshot: EncodedSnapshot, children: readonly ChildLink[], event: EventData): boolean
+  /** What becomes of this timer of the machine while nobody runs, as its state says in `meta.deadline`. */
+  deadlinePolicy(machine: string, timerId: string): DeadlinePolicy
   step(input: StepInput): StepResult
   /** The handler that performs an effect row. */
   handler(row: Pick<EffectRow, 'kind' | 'src'>): { declaration: EffectDeclaration; handler: EffectHandler<never, unknown> }
@@ -64,6 +68,8 @@ export interface StartOptions {
   readonly budget?: { readonly tokensMax?: number }
   /** Wall time of the whole run from now, milliseconds; an absolute deadline on the run clock once started. */
   readonly deadlineMs?: number
+  /** So many crashes of the run's process within the period put it into quarantine. Default: 3 within 10 minutes; `false`: none do. */
+  readonly quarantine?: Quarantine
   readonly meta?: Json
 }
 
@@ -73,6 +79,8 @@ export interface ResumeOptions {
   readonly budget?: { readonly tokensMax?: number }
   /** A new deadline for the whole run, from now, milliseconds. */
   readonly deadlineMs?: number
+  /** Go on with a run although its process has crashed too often; its crashes are forgotten. */
+  readonly unquarantine?: boolean
 }
 
 export interface CellView {
@@ -166,6 +174,8 @@ export interface Recovery {
   readonly epoch: number
   readonly stoppedAt: number
   readonly owner: { readonly pid: number; readonly host: string } | null
+  /** Crashes within the period, this one included, where it was one: `max` of them are too many, null: none are. */
+  readonly crashes: { readonly count: number; readonly max: number | null; readonly periodMs: number } | null
   readonly effects: readonly RecoveredEffect[]
   readonly timersOverdue: number
   readonly timersPending: number

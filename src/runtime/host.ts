@@ -204,6 +204,7 @@ export interface StateNode {
   readonly path: readonly string[]
   readonly type: string
   readonly history: string | false
+  readonly meta?: unknown
   readonly config: { readonly initial?: unknown; readonly after?: object; readonly on?: object }
   readonly invoke: readonly { readonly id: string; readonly src: string }[]
   readonly entry: readonly unknown[]

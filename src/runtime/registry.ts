@@ -3,14 +3,16 @@
  * It is checked when it is made, so that what cannot be durable is refused before anything runs, with the place and the fix.
  */
 import type { AnyStateMachine, StateMachine } from 'xstate'
-import { type EffectCall, type EffectDeclaration, type EffectHandler, type EffectLogic, effectOf, LOGIC_KINDS } from '../effect.ts'
+import { type EffectCall, type EffectDeclaration, type EffectHandler, type EffectLogic, effectOf } from '../effect.ts'
 import { Defect } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { ChildCode } from './births.ts'
 import type { EventData, StepInput, StepResult } from './cell.ts'
+import { checkDeadlines, deadlinePolicyOf } from './deadline-policy.ts'
 import type { Host } from './engine.ts'
 import { isMachine } from './host.ts'
 import { checkMachine, invalid } from './logic/check.ts'
+import { checkDeclaration } from './logic/check-effect.ts'
 import { kindOf, type PlainLogic, probeKinds } from './logic/kinds.ts'
 import { type MigrationSpec, migrate, migrationPath } from './migrations.ts'
 import { parseWithRefs } from './ref.ts'
@@ -78,7 +80,10 @@ export function createRegistry(options: RegistryOptions): Host {
   /** Returns whether the machine is new: it may have another name already. */
   function add(name: string, machine: CellCode): boolean {
     const isNew = !byMachine.has(machine)
-    if (isNew && kindOf(machine) !== 'transition') checkMachine(name, machine)
+    if (isNew && kindOf(machine) !== 'transition') {
+      checkMachine(name, machine)
+      checkDeadlines(name, machine)
+    }
     const entry = entryFor(name, machine)
     byName.set(name, entry)
     if (isNew) byMachine.set(machine, entry)
@@ -101,8 +106,7 @@ export function createRegistry(options: RegistryOptions): Host {
   }
 
   function declare(name: string, src: string, declaration: EffectDeclaration): void {
-    if ((LOGIC_KINDS as readonly string[]).includes(declaration.kind))
-      throw invalid(name, '(actors)', `the effect '${src}' is of kind '${declaration.kind}', which is taken`, "name its kind 'noun.verb'")
+    checkDeclaration(name, src, declaration)
     declarations.set(declaration.kind, declaration)
   }
 
@@ -144,6 +148,10 @@ export function createRegistry(options: RegistryOptions): Host {
       } catch {
         return false // A guard of it throws, or its machine has no such state any more.
       }
+    },
+    deadlinePolicy: (name, timerId) => {
+      const machine = find(name)?.machine
+      return isMachine(machine) ? deadlinePolicyOf(machine, timerId) : 'absolute'
     },
     step: (input: StepInput): StepResult => step(() => ({ machine: entryOf(input.machine).machine, childOf }), input),
     handler: (row) => ({ declaration: declarationOf(declarations, row), handler: handlerOf(options.effects ?? {}, row) }),

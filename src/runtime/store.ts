@@ -3,12 +3,13 @@
  * Rows have a birth and, where they end, a death: journal positions. Nothing is deleted but by retention.
  * A commit is all or nothing; until it returns nothing of it has happened, once it returns it survives power loss.
  */
-import type { RepeatPolicy, Reserve, RetryPolicy, Usage } from '../effect.ts'
+import type { Deadlines, RepeatPolicy, Reserve, RetryPolicy, Usage } from '../effect.ts'
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { ActorLimits, Address, HealthSpec, Incarnation, Restart } from '../protocol.ts'
 import type { ActorRef, ChildLink, EncodedSnapshot, Envelope, EventData } from './cell.ts'
 import type { JournalEntry } from './journal.ts'
+import type { CrashWindow } from './quarantine.ts'
 import type { EffectStatus } from './status.ts'
 
 export type RunStatus = 'running' | 'suspended' | 'limited' | 'interrupted' | 'succeeded' | 'failed' | 'canceled' | 'quarantined'
@@ -23,8 +24,8 @@ export interface RunRow {
   readonly reason: ErrorData | null
   readonly tree: Json
   readonly input: Json
-  /** Limits as given at the start: tokens, deadline on the run clock. */
-  readonly limits: { readonly tokensMax: number | null; readonly deadlineAt: number | null }
+  /** Limits as given at the start: tokens, deadline on the run clock; and the crashes of its process, once there is one or where the start says how many. */
+  readonly limits: { readonly tokensMax: number | null; readonly deadlineAt: number | null; readonly crashes?: CrashWindow }
   /** Anything the program wants back at resume, e.g. the task file. */
   readonly meta: Json
   readonly output: Json
@@ -86,8 +87,12 @@ export interface TimerRow {
   readonly event: EventData
   /** Run clock, milliseconds. */
   readonly dueAt: number
-  /** What fires: an event, the end of an ask, the end of an ordered stop, an effect's next attempt. */
-  readonly kind: 'event' | 'ask' | 'stop'
+  /** What fires: an event, the end of an ask, the end of an ordered stop, the deadline of its owner's life. */
+  readonly kind: 'event' | 'ask' | 'stop' | 'deadline'
+  /** Of an `after` whose state says what happens to it while nobody runs: see downtime.ts. Absent: its deadline is absolute. */
+  readonly policy?: 'remaining' | 'restart' | undefined
+  /** How long it was set for; of one with a `policy`. */
+  readonly delayMs?: number | undefined
   readonly cause: number | null
 }
 
@@ -104,6 +109,9 @@ export interface EffectRow {
   readonly input: Json
   readonly policy: RepeatPolicy
   readonly timeoutMs: number | null
+  readonly deadlines?: Deadlines | undefined
+  /** Run clock at which its total deadline passes. */
+  readonly totalAt?: number | undefined
   readonly retry: RetryPolicy
   readonly reserve: Reserve | null
   readonly answer: boolean

@@ -22,6 +22,9 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)}d${twoDigits(hours % 24)}h`
 }
 
+/** The same of a duration that somebody has chosen: `10m`, not `10m00s`. */
+export const roundDuration = (ms: number): string => duration(ms).replace(/(?<=[dhm])00[hms]$|\.0(?=s$)/, '')
+
 /** How long ago, from milliseconds, in one unit: `0.8s ago`, `14s ago`, `2m ago`. */
 export function ago(ms: number): string {
   const seconds = Math.max(0, ms) / 1_000

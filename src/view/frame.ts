@@ -26,7 +26,8 @@ export const NOTEWORTHY: ReadonlySet<string> = new Set([
 /** Which fields are worth a line, in order, where not all are. */
 const SHOWN: Readonly<Record<string, readonly string[]>> = {
   'run.started': ['run', 'name', 'pid'],
-  'run.resumed': ['run', 'from', 'epoch', 'openEffects', 'timersOverdue', 'mail'],
+  'run.resumed': ['run', 'from', 'epoch', 'openEffects', 'timersOverdue', 'mail', 'crashes'],
+  'run.quarantined': ['crashes', 'periodMs', 'path', 'state'],
   'run.finished': ['status', 'reason'],
   'run.suspended': ['status', 'pending', 'reason'],
   'run.interrupted': ['status', 'reason', 'openEffects'],
@@ -112,7 +113,10 @@ function quoted(text: string): string {
 }
 
 function toneOf({ type, data }: Frame): Tone | null {
-  if (/\.(crashed|failed|gave_up|buried|rejected|refused)$/.test(type) || (type === 'run.finished' && data['status'] !== 'succeeded'))
+  if (
+    /\.(crashed|failed|gave_up|buried|rejected|refused|quarantined)$/.test(type) ||
+    (type === 'run.finished' && data['status'] !== 'succeeded')
+  )
     return 'bad'
   if (/\.(restarted|parked|suspended|interrupted|limited|reached|scheduled|detected|requested)$/.test(type)) return 'attention'
   return /\.(finished|passed|promoted|granted)$/.test(type) ? 'good' : null

@@ -8,7 +8,7 @@
 import type { Json, JsonObject } from '../json.ts'
 import type { RecoveredEffect, Recovery } from '../runtime/engine.ts'
 import type { RunRow } from '../runtime/store.ts'
-import { ago, iso, plural } from './format.ts'
+import { ago, iso, plural, roundDuration } from './format.ts'
 import type { Look, Tone } from './look.ts'
 import { tableLines } from './table.ts'
 
@@ -42,7 +42,14 @@ export function recoveryLines({ recovery, before, short, nowMs }: Recovered, loo
     effects.length === 0 ? 'no effect was open' : `${plural(effects.length, 'effect')} ${effects.length === 1 ? 'was' : 'were'} open:`,
     ...effectLines(effects, look),
     `${timerWords(recovery)}   mailboxes ${plural(mail, 'event')} kept   epoch ${epoch}`,
+    ...crashLine(recovery.crashes),
   ]
+}
+
+/** `crash 2 within 10m; at 3 it is quarantined`. The first one is nothing to be warned of. */
+function crashLine(crashes: Recovery['crashes']): readonly string[] {
+  if (crashes === null || crashes.max === null || crashes.count < 2) return []
+  return [`crash ${crashes.count} within ${roundDuration(crashes.periodMs)}; at ${crashes.max} it is quarantined`]
 }
 
 /** `machine coder: version 1 -> 2, 3 actors migrated`. */
@@ -102,6 +109,7 @@ export function recoveryObject(recovery: Recovery): JsonObject {
     epoch: recovery.epoch,
     stoppedAt: iso(recovery.stoppedAt),
     owner: recovery.owner as unknown as Json,
+    crashes: recovery.crashes,
     effects: recovery.effects as unknown as Json,
     timersOverdue: recovery.timersOverdue,
     timersPending: recovery.timersPending,

@@ -7,7 +7,7 @@
 import type { Usage } from '../effect.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { EffectRow, RunRow } from '../runtime/store.ts'
-import { ago, costBasis, count, duration, iso, money, plural } from './format.ts'
+import { ago, costBasis, count, duration, iso, money, plural, roundDuration } from './format.ts'
 import { type Look, runMark, runTone, type Standing } from './look.ts'
 import { canGoOn, standingOf, teamOutput } from './outcome.ts'
 import { stoppedBecause } from './recovery.ts'
@@ -90,9 +90,19 @@ export function statusWords({ row, effects }: Pick<RunItem, 'row' | 'effects'>, 
       return doubts > 0 ? `waits for you: ${doubts} in doubt` : 'waits for you'
     case 'interrupted':
       return stoppedBecause(row, null)
+    case 'quarantined':
+      return quarantineWords(row.reason)
     default:
       return code === undefined ? standing : `${standing}: ${code}`
   }
+}
+
+/** `quarantined: 3 crashes in 10m at /team/coder`. */
+function quarantineWords(reason: RunRow['reason']): string {
+  const { crashes, periodMs, path }: Partial<NonNullable<RunRow['reason']>> = reason ?? {}
+  if (typeof crashes !== 'number' || typeof periodMs !== 'number') return 'quarantined'
+  const where = path === undefined ? '' : ` at ${path}`
+  return `quarantined: ${crashes} crash${crashes === 1 ? '' : 'es'} in ${roundDuration(periodMs)}${where}`
 }
 
 /** An item of `troupe.runs/1`. */
@@ -148,6 +158,7 @@ function recoverWords(item: RunItem, standing: Standing): string {
   if (isSafe(item)) return doubtful === 0 ? 'yes' : `yes; ${plural(doubtful, 'effect')} will be in doubt`
   if (standing === 'limited')
     return `troupe resume ${item.short} ${item.row.reason?.code === 'E_LIMIT_TIME' ? '--timeout' : '--max-tokens'} MORE`
+  if (standing === 'quarantined') return `troupe resume ${item.short} --unquarantine`
   return standing === 'suspended'
     ? `no: decide what became of ${plural(item.effects.filter(({ status }) => status === 'in_doubt').length, 'effect')}`
     : 'no'
@@ -169,6 +180,7 @@ export function recoverObject(item: RunItem): JsonObject {
     effects: item.effects.flatMap(({ id, kind, owner, policy, status }) =>
       ['owed', 'started', 'in_doubt'].includes(status) ? [{ id, kind, path: owner, policy, status }] : [],
     ),
-    next: canGoOn(standing) ? `troupe resume ${item.short}` : null,
+    next:
+      standing === 'quarantined' ? `troupe resume ${item.short} --unquarantine` : canGoOn(standing) ? `troupe resume ${item.short}` : null,
   }
 }

@@ -11,9 +11,16 @@ workspace: {dir: app, mode: copy, promote: never}
 deadline: 1h30m
 budget: {max_tokens: 200k}
 agents:
-  coder: {max_iterations: 12}
+  coder: {max_iterations: 12, deadline: 10m}
   reviewer: {max_rounds: 2}
-supervision: {strategy: one_for_one, intensity: 5, period: 60s}
+supervision:
+  strategy: rest_for_one
+  intensity: 5
+  period: 60s
+  backoff: {base_delay: 200ms, max_delay: 5s, jitter: 0.1}
+  start_timeout: 30s
+  quarantine: {crashes: 3, period: 10m}
+loops: {max_consecutive_retries: 3, oscillation: false, similarity: 0.9, polling: ["npm run wait*"], polling_deadline: 5m}
 gates:
   level: warn
   checks:
@@ -21,7 +28,7 @@ gates:
     - {id: test, run: npm test}
 work:
   - {id: parse, description: "Quote and escape fields", phase: implementation, priority: 5, files: [src/csv.ts]}
-  - {id: export, description: "Flag --csv", needs: [parse]}
+  - {id: export, description: "Flag --csv", needs: [parse], deadline: 5m}
 replies:
   - {agent: coder, item: parse, turn: 1, tool_calls: [{name: write, args: {path: src/csv.ts, content: "x"}}]}
   - {agent: coder, match: "tests? failed", reply: "Fixed.", tokens: {input: 900, output: 120}, delay: 200ms}
@@ -41,8 +48,16 @@ test('the documented format becomes a task with plain numbers and all defaults f
     workspace: { dir: 'app', mode: 'copy', promote: 'never' },
     deadlineMs: 5_400_000,
     budget: { tokensMax: 200_000 },
-    agents: { coder: { iterationsMax: 12 }, reviewer: { roundsMax: 2 } },
-    supervision: { strategy: 'one_for_one', intensity: 5, periodMs: 60_000 },
+    agents: { coder: { iterationsMax: 12, deadlineMs: 600_000 }, reviewer: { roundsMax: 2, deadlineMs: null } },
+    supervision: {
+      strategy: 'rest_for_one',
+      intensity: 5,
+      periodMs: 60_000,
+      backoff: { baseMs: 200, maxMs: 5_000, jitter: 0.1 },
+      startTimeoutMs: 30_000,
+      quarantine: { crashes: 3, periodMs: 600_000 },
+    },
+    loops: { maxConsecutiveRetries: 3, oscillation: false, similarity: 0.9, polling: ['npm run wait*'], pollingMs: 300_000 },
     gates: {
       level: 'warn',
       checks: [
@@ -52,7 +67,15 @@ test('the documented format becomes a task with plain numbers and all defaults f
     },
     work: [
       { id: 'parse', description: 'Quote and escape fields', phase: 'implementation', priority: 5, needs: [], files: ['src/csv.ts'] },
-      { id: 'export', description: 'Flag --csv', phase: 'implementation', priority: 1, needs: ['parse'], files: [] },
+      {
+        id: 'export',
+        description: 'Flag --csv',
+        phase: 'implementation',
+        priority: 1,
+        needs: ['parse'],
+        files: [],
+        deadlineMs: 300_000,
+      },
     ],
     replies: [
       { ...ANY, agent: 'coder', item: 'parse', turn: 1, toolCalls: [{ name: 'write', args: { path: 'src/csv.ts', content: 'x' } }] },
@@ -67,6 +90,10 @@ test('the documented format becomes a task with plain numbers and all defaults f
 test('the smallest task is a goal, in a file or as text', () => {
   const task = parseTask('goal: Add a --version flag.\n', 'task.yaml')
   expect(task).toEqual(taskFromText('Add a --version flag.'))
+  expect({ supervision: task.supervision, loops: task.loops }).toEqual({
+    supervision: { strategy: 'one_for_one', intensity: 3, periodMs: 60_000, backoff: null, startTimeoutMs: null, quarantine: null },
+    loops: { maxConsecutiveRetries: 2, oscillation: true, similarity: 0.95, polling: [], pollingMs: 600_000 },
+  })
   expect({ work: task.work, gates: task.gates, workspace: task.workspace, deadlineMs: task.deadlineMs, replies: task.replies }).toEqual({
     work: null,
     gates: { level: 'strict', checks: [] },
@@ -129,7 +156,18 @@ describe('a task that is refused', () => {
     ['goal: x\nagents: {coder: {model: fast}}\n', '2:18', 'agents.coder.model: not supported yet'],
     ['goal: x\nagents: {orchestrator: {max_iterations: 2}}\n', '2:10', 'agents.orchestrator: not supported yet'],
     ['goal: x\nworkspace: {promote: approval}\n', '2:22', 'workspace.promote: "approval" is not supported yet'],
-    ['goal: x\nsupervision: {strategy: rest_for_one}\n', '2:25', 'supervision.strategy: "rest_for_one" is not supported yet'],
+    ['goal: x\nsupervision: {strategy: all}\n', '2:25', 'supervision.strategy: expected one_for_one, one_for_all, rest_for_one, got "all"'],
+    ['goal: x\nsupervision: {spawn: {depth: 3}}\n', '2:15', 'supervision.spawn: not supported yet'],
+    [
+      'goal: x\nsupervision: {backoff: {base_delay: 5s, max_delay: 1s}}\n',
+      '2:24',
+      'supervision.backoff: expected a max_delay of at least base_delay',
+    ],
+    ['goal: x\nsupervision: {backoff: {base_delay: 5s, jitter: 2}}\n', '2:49', 'supervision.backoff.jitter: expected at most 1, got 2'],
+    ['goal: x\nloops: {max_consecutive_retries: 1}\n', '2:34', 'loops.max_consecutive_retries: expected'],
+    ['goal: x\nloops: {similarity: 0.2}\n', '2:21', 'loops.similarity: expected a number from 0.5 to 1, got 0.2'],
+    ['goal: x\nloops: {colour: red}\n', '2:9', 'loops.colour: unknown key; there are: max_consecutive_retries, oscillation,'],
+    ['goal: x\nwork:\n  - {id: a, description: b, deadline: 5}\n', '3:39', 'work.0.deadline: expected a duration with its unit, like 20m'],
     ['goal: x\nprovider: ollama\n', '2:11', 'provider: "ollama" is not supported yet'],
     ['goal: x\nprovider: gpt\n', '2:11', 'provider: expected scripted, got "gpt"'],
     ['goal: x\nwork:\n  - {id: a, description: b, done_when: [test]}\n', '3:29', 'work.0.done_when: not supported yet'],

@@ -40,7 +40,7 @@ export async function survive({ folder, points, turnStepsMax = 256, plant = (sto
       const row = run === undefined ? null : store.run(run)
       if (row?.status === 'succeeded')
         return { output: row.output, restarts: null, found: audit(store, row.run, ledger), commits: 0, lives: life + 1 }
-      const session = run === undefined ? await troupe.start(tree) : await troupe.resume(run)
+      const session = run === undefined ? await troupe.start(tree, { quarantine: false }) : await troupe.resume(run)
       run = session.id
       const driven = drive(session, acknowledged, (n) => acknowledged.add(n)).then(
         () => null,

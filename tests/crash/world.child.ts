@@ -37,7 +37,7 @@ if (before?.status === 'succeeded') {
   report(before.output, before.run)
   process.exit()
 }
-const session = before === undefined ? await troupe.start(tree) : await troupe.resume(before.run)
+const session = before === undefined ? await troupe.start(tree, { quarantine: false }) : await troupe.resume(before.run)
 say(`run ${session.id}`)
 say(`strays ${strays(session.id).length}`)
 await Promise.all([

@@ -55,7 +55,7 @@ export async function live({ folder, stopAfter, synchronous, plant = (store) => 
     if (before?.status === 'succeeded') return { status: before.status, reason: before.reason, output: before.output, refused: null }
     const troupe = makeShop({ store, world: worldOf(folder), ledger: new Ledger(join(worldOf(folder), 'ledger')) })
     at = before === undefined ? 'start' : 'resume'
-    const session = before === undefined ? await troupe.start(tree) : await troupe.resume(before.run)
+    const session = before === undefined ? await troupe.start(tree, { quarantine: false }) : await troupe.resume(before.run)
     at = 'run'
     const driven = drive(session, folder, stopAfter)
     driven.catch(() => {}) // What ends the run is told by its end.

@@ -1,85 +1,6 @@
 import { expect, test } from 'vitest'
-import { type AnyActorRef, createActor, fromCallback, fromPromise } from 'xstate'
-import { coder } from '../../src/machines/coder.ts'
 import type { Message } from '../../src/machines/vocabulary.ts'
-import { WORKSPACE } from './orchestrator-play.ts'
-
-type Said = Partial<Message> | { code: string; message: string }
-interface Fakes {
-  readonly says: readonly Said[]
-  readonly read?: (input: object) => unknown
-  readonly planWrite?: (input: object) => unknown
-  readonly write?: (input: object) => unknown
-  readonly iterationsMax?: number
-}
-
-const ASSIGN = {
-  type: 'task.assign',
-  item: { id: 'flag', description: 'Add the flag', phase: 'implementation', priority: 1, needs: [], files: ['src/cli.ts'] },
-  goal: 'Add a flag',
-  input: { name: 'version' },
-  workspace: WORKSPACE,
-  round: 1,
-  feedback: null,
-} as const
-
-const call = (name: string, args: object, id = `c-${name}`) => ({ id, name, args }) as NonNullable<Message['toolCalls']>[number]
-
-/** A coder whose effects answer from a table, and an asker that collects what it is told. */
-function coding(fakes: Fakes) {
-  const effects: unknown[] = []
-  const appended: Message[] = []
-  const answers: { type: string; [key: string]: unknown }[] = []
-  let asked = 0
-  let awaited: () => void = () => {}
-  const perform = (name: string, output: (input: never) => unknown) =>
-    fromPromise(async ({ input }: { input: never }) => {
-      effects.push([name, input])
-      return output(input)
-    })
-  const generate = (): unknown => {
-    // A coder without limits would ask for ever, and no timeout of the test would come through.
-    if (asked > 100) throw { code: 'E_RUNAWAY', message: 'asked 100 times' }
-    const said = fakes.says[Math.min(asked++, fakes.says.length - 1)]!
-    if ('code' in said) throw said
-    return { message: { role: 'assistant', content: '', ...said }, usage: { inputTokens: 1, outputTokens: 1, costUsd: 0 }, finish: 'stop' }
-  }
-  const machine = coder.provide({
-    actors: {
-      generate: perform('generate', generate),
-      read: perform('read', fakes.read ?? (() => ({ content: 'text', seen: null }))),
-      planWrite: perform('planWrite', fakes.planWrite ?? (() => ({ path: 'src/cli.ts', before: 'h1', after: 'h2', content: 'x' }))),
-      write: perform('write', fakes.write ?? (() => ({ path: 'src/cli.ts', hash: 'h2' }))),
-    } as never,
-    actions: { 'thread.append': (_, params) => void appended.push(...(params.items as readonly Message[])) },
-  })
-  const asker = createActor(
-    fromCallback<{ type: string }>(({ receive }) =>
-      receive((event) => {
-        answers.push(event)
-        awaited()
-      }),
-    ),
-  )
-  asker.start()
-  const input = {
-    address: '/team/coder',
-    system: 'You code.',
-    ...(fakes.iterationsMax === undefined ? {} : { iterationsMax: fakes.iterationsMax }),
-  }
-  const actor = createActor(machine, { input })
-  actor.start()
-  /** Sends an assignment and waits for the next answer. */
-  const assign = async (change: object = {}): Promise<{ type: string; [key: string]: unknown }> => {
-    const answered = new Promise<void>((resolve) => {
-      awaited = resolve
-    })
-    actor.send({ ...ASSIGN, ...change, replyTo: asker as AnyActorRef } as never)
-    await answered
-    return answers.at(-1)!
-  }
-  return { actor, asker, assign, effects, appended, answers }
-}
+import { ASSIGN, call, coding, waitUntil } from './coder-play.ts'
 
 const shape = (messages: readonly Message[]): readonly string[] => messages.map(({ role, content }) => `${role}: ${content.split('\n')[0]}`)
 
@@ -219,18 +140,10 @@ test('a shutdown is taken while it rests', () => {
 
 test('its context stays plain data of bounded size while its conversation grows', async () => {
   const { assign, actor } = coding({
-    says: [...Array.from({ length: 20 }, () => ({ toolCalls: [call('list', {})] })), { content: 'x'.repeat(50_000) }],
+    says: [...Array.from({ length: 20 }, (_, i) => ({ toolCalls: [call('list', { path: `${i}` })] })), { content: 'x'.repeat(50_000) }],
   })
   await assign()
   const { replyTo: _, ...context } = actor.getSnapshot().context
   expect(JSON.parse(JSON.stringify(context))).toEqual(context)
-  expect(JSON.stringify(context).length).toBeLessThan(1_000)
+  expect(JSON.stringify(context).length).toBeLessThan(4_096)
 })
-
-async function waitUntil(holds: () => boolean, diagnosis: () => string): Promise<void> {
-  const deadline = performance.now() + 5_000
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited 5 s in vain: ${diagnosis()}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}

@@ -2,20 +2,28 @@
  * Plays everybody around an orchestrator: effects are promises from a table, asks are answered from a script, and all of it is recorded.
  * The machine runs under XState's own `createActor`, which knows nothing of the engine.
  */
-import { createActor, fromPromise, toPromise } from 'xstate'
+import { createActor, fromPromise, SimulatedClock, toPromise } from 'xstate'
 import type { JsonObject } from '../../src/json.ts'
 import type { OrchestratorInput, Outcome } from '../../src/machines/ledger.ts'
 import { orchestrator } from '../../src/machines/orchestrator.ts'
 import { type AskEvent, type AskParams, EXIT_KEY, type ThreadAppend } from '../../src/protocol.ts'
 
-/** What answers an ask: the answer itself, `down`, `timeout`, or nothing yet. */
-export type Reply = { readonly type: string; readonly [key: string]: unknown } | 'down' | 'timeout' | null
+/** What answers an ask: the answer itself, `down`, `circles` (down, its tool calls went in circles), `timeout`, a wait (of the clock), or nothing. */
+export type Reply =
+  | { readonly type: string; readonly [key: string]: unknown }
+  | { readonly waitMs: number; readonly then: Reply }
+  | 'down'
+  | 'circles'
+  | 'timeout'
+  | null
 
 export interface Play {
   /** Answers in order, by the last part of the address; the last one is given again. */
   readonly coder?: readonly Reply[]
   readonly executor?: readonly ((ask: JsonObject) => Reply)[]
   readonly reviewer?: readonly ((ask: JsonObject) => Reply)[]
+  /** What the coder has of an item that is abandoned. Default: nothing. */
+  readonly abandoned?: Reply
   /** What the model says when it is asked to plan. */
   readonly plans?: readonly string[]
   /** Trees that staging finds, in order; the last one again. */
@@ -32,6 +40,7 @@ export interface Played {
   /** Effects in order, by name: `open`, `stage`, `plan`, `promote tree-2`. */
   readonly effects: readonly string[]
   readonly facts: readonly string[]
+  readonly said: readonly { readonly type: string; readonly [key: string]: unknown }[]
   readonly appends: readonly ThreadAppend[]
 }
 
@@ -67,7 +76,8 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
   const asks: AskParams[] = []
   const effects: string[] = []
   const appends: ThreadAppend[] = []
-  const facts: string[] = []
+  const said: { type: string }[] = []
+  const clock = new SimulatedClock()
   const counts: Record<string, number> = {}
   const next = <T>(name: string, list: readonly T[]): T => {
     counts[name] = (counts[name] ?? 0) + 1
@@ -83,7 +93,10 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
   let tree = 'tree-0'
   const files = script.files ?? ['src/flag.ts']
   const answers: Record<string, (ask: JsonObject) => Reply> = {
-    coder: () => next('coder', script.coder ?? [DONE]),
+    coder: (ask) =>
+      ask['type'] === 'task.abandon'
+        ? (script.abandoned ?? { type: 'task.abandoned', partial: null })
+        : next('coder', script.coder ?? [DONE]),
     executor: (ask) => next('executor', script.executor ?? [passes])(ask),
     reviewer: (ask) => next('reviewer', script.reviewer ?? [approves])(ask),
   }
@@ -106,22 +119,31 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
       'thread.append': (_, params) => void appends.push(params),
       ask: ({ self }, params) => {
         asks.push(params)
+        // A team without limits would ask for ever, and no timeout of the test would come through.
+        if (asks.length > 100) throw new Error('asked 100 times')
         const reply = answers[params.to.split('/').at(-1)!]!(params.event)
-        if (reply !== null) queueMicrotask(() => self.send(eventOf(params, reply)))
+        queueMicrotask(() => {
+          const waits = reply !== null && typeof reply === 'object' && 'waitMs' in reply
+          if (waits) clock.increment(reply.waitMs as number)
+          const now = waits ? (reply.then as Reply) : reply
+          if (now !== null) self.send(eventOf(params, now as never))
+        })
       },
     },
   })
-  const actor = createActor(machine, { input: { ...INPUT, ...input } })
-  actor.on('*', (fact) => void facts.push(fact.type))
+  const actor = createActor(machine, { input: { ...INPUT, ...input }, clock })
+  actor.on('*', (fact) => void said.push(fact))
   actor.start()
   const output = (await toPromise(actor)) as Outcome & { [EXIT_KEY]?: { output: Outcome } }
   const outcome: Outcome = output[EXIT_KEY]?.output ?? output
-  return { outcome, asks, effects, facts, appends }
+  return { outcome, asks, effects, facts: said.map((fact) => fact.type), said, appends }
 }
 
 /** What the engine would send for such a reply. */
 export function eventOf({ id, to }: AskParams, reply: Exclude<Reply, null>): AskEvent {
-  if (reply === 'timeout') return { type: 'ask.timed_out', id, to }
+  if (reply === 'timeout') return { type: 'ask.timed_out', id, to, status: 'timed_out', partial: null }
+  const circle = { code: 'E_LOOP_ESCALATED', message: `${to}: tool loop, 4 times the same call with the same result: read, on flag` }
+  if (reply === 'circles') return { type: 'ask.down', id, to, incarnation: 1, reason: { kind: 'error', error: circle } }
   if (reply !== 'down') return { type: 'ask.answered', id, answer: reply as never }
   return { type: 'ask.down', id, to, incarnation: 1, reason: { kind: 'error', error: { code: 'E_DEFECT', message: 'boom' } } }
 }

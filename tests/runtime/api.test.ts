@@ -134,6 +134,7 @@ test('snapshot and tree show the last commit: states, contexts, tags, incarnatio
   const common = { version: '1', mailbox: 0, effects: [], usage }
   expect(session.tree()).toEqual({
     ...common,
+    version: '2',
     address: '/top',
     id: 'top',
     incarnation: 1,

@@ -98,7 +98,7 @@ test.each<[string, number, Omit<Heard, 'id'>]>([
   ['at once', 0, { type: 'ask.answered', answer: { type: 'answer', n: 42 } }],
   ['late', 500, { type: 'ask.answered', answer: { type: 'answer', n: 43 } }],
   ['twice', 0, { type: 'ask.answered', answer: { type: 'answer', n: 1 } }],
-  ['never', 1_000, { type: 'ask.timed_out', to: '/top/oracle' }],
+  ['never', 1_000, { type: 'ask.timed_out', to: '/top/oracle', status: 'timed_out', partial: null }],
   ['fatal', 0, { type: 'ask.down', to: '/top/oracle', incarnation: 1, reason: expect.objectContaining({ kind: 'error' }) }],
   ['end', 0, { type: 'ask.down', to: '/top/oracle', incarnation: 1, reason: { kind: 'normal' } }],
 ])('an actor that asks another for an answer `%s` hears of it once, after %i ms', async (question, afterMs, expected) => {
@@ -166,7 +166,7 @@ test('an ask between actors survives the death of the process: a late answer sti
   const answered = { type: 'ask.answered', id: 'q1', answer: { type: 'answer', n: 43 } }
   expect(heard()).toEqual({ heard: [answered] })
   await later.advance(500)
-  expect(heard()).toEqual({ heard: [answered, { type: 'ask.timed_out', id: 'q2', to: '/top/oracle' }] })
+  expect(heard()).toEqual({ heard: [answered, { type: 'ask.timed_out', id: 'q2', to: '/top/oracle', status: 'timed_out', partial: null }] })
 })
 
 test('a caller is told when the commit that holds its answer fails', async () => {

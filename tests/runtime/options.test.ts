@@ -54,7 +54,7 @@ test.each([...TEXTS, ...started, BUDGET])('a start with %j is refused: %s', asyn
 })
 
 test('what is left out, null for a text, and 0 for a limit are taken as they are', async () => {
-  const { troupe, store } = openLife(temporaryFolder(), { machines, clock: new VirtualClock() })
+  const { troupe, store } = openLife(temporaryFolder(), { machines, clock: new VirtualClock(), quarantine: true })
   const session = await troupe.start(tree, { id: 'own', name: null, project: null, budget: {} })
   const other = await troupe.start(tree, { id: 'second', name: '7', project: '/p', budget: { tokensMax: 0 }, deadlineMs: 0.5 })
   expect(store.runs().map(({ run, name, project, limits }) => ({ run, name, project, limits }))).toEqual([

@@ -1,7 +1,7 @@
 /** An actor that performs one effect when it is told to, for tests that are about effects. */
 import { assign, setup } from 'xstate'
 import { z } from 'zod'
-import { type EffectHandler, effect, type RepeatPolicy, type RetryPolicy } from '../../src/effect.ts'
+import { type Deadlines, type EffectHandler, effect, type RepeatPolicy, type RetryPolicy } from '../../src/effect.ts'
 
 export type Handler = EffectHandler<{ n: number }, number>
 export type Call = Parameters<Handler['perform']>[0]
@@ -11,6 +11,7 @@ export const hang = (_begun: number): Promise<never> => new Promise(() => {})
 interface WorkOptions {
   readonly repeat?: RepeatPolicy
   readonly timeoutMs?: number
+  readonly deadlines?: Deadlines
   readonly retry?: RetryPolicy
   readonly tokens?: number
 }

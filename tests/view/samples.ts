@@ -107,6 +107,7 @@ export function recovery(more: Partial<Recovery> = {}): Recovery {
     epoch: 2,
     stoppedAt: START,
     owner: { pid: 4121, host: 'build-1' },
+    crashes: null,
     effects: [],
     timersOverdue: 0,
     timersPending: 0,

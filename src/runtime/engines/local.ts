@@ -6,12 +6,15 @@ import { TURN_STEPS_MAX } from '../../limits.ts'
 import { DYNAMIC_MACHINE, SUPERVISOR_MACHINE, type TreeSpec } from '../../protocol.ts'
 import { type Clock, RunClock } from '../clock.ts'
 import { newRunId, systemClock } from '../clocks/system.ts'
-import type { Engine, Host, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
+import type { Engine, Host, Recovery, ResumeOptions, RunSession, StartOptions } from '../engine.ts'
+import { type CrashWindow, windowFor } from '../quarantine.ts'
 import { readRun } from '../reader.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
 import { judgeMachines } from './local/migrate.ts'
 import { assertResume, assertStart } from './local/options.ts'
+import { countCrash, quarantined } from './local/quarantine.ts'
 import { type Findings, investigate } from './local/recovery.ts'
+import { forgetCrashes, raise } from './local/run-limits.ts'
 import { LocalSession } from './local/session.ts'
 import { Tree } from './local/tree.ts'
 import type { TurnLimits } from './local/turn.ts'
@@ -58,6 +61,7 @@ export function localEngine(options: LocalEngineOptions): Engine {
 function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number): RunRow {
   const spec: unknown = tree
   assertJson(spec, 'tree')
+  const crashes = windowFor(start.quarantine)
   return {
     run,
     name: start.name ?? null,
@@ -66,7 +70,11 @@ function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number
     reason: null,
     tree: spec,
     input: start.input ?? null,
-    limits: { tokensMax: start.budget?.tokensMax ?? null, deadlineAt: start.deadlineMs ?? null },
+    limits: {
+      tokensMax: start.budget?.tokensMax ?? null,
+      deadlineAt: start.deadlineMs ?? null,
+      ...(crashes === undefined ? {} : { crashes }),
+    },
     meta: start.meta ?? null,
     output: null,
     createdAt: wallMs,
@@ -173,40 +181,46 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
       exit: 1,
     })
   }
+  if (before.status === 'quarantined' && options.unquarantine !== true) throw quarantined(before)
+  // Who takes a run from a living process has seen no crash.
+  const isCrashed = before.status === 'running' && !store.isOwned(run)
   const owned = store.own(run, owner, options.takeOver === true ? { takeOver: true } : {})
+  let takeBack = (): void => {}
   try {
     const image = store.image(run)
     // Before strays are ended and effects are probed: a run that cannot go on is left as it stands.
     const changes = judgeMachines(store, run, host)
-    const now = new RunClock(clock, image.run.clock).now()
     const probing = { run, host, clock, thread: (thread: string) => store.thread(run, thread) }
-    const findings = await investigate(image, probing, { owner: before.owner, machines: changes.found }, now)
+    const counted = isCrashed && options.unquarantine !== true ? await countCrash({ store, owned, probing, before: image.run }) : null
+    if (counted !== null) takeBack = counted.takeBack
+    const now = new RunClock(clock, image.run.clock).now()
+    const known = { owner: before.owner, crashes: counted === null ? null : crashCount(counted.window), machines: changes.found }
+    const findings = await investigate(image, probing, known, now)
     const apply = (tree: Tree): void => {
       findings.apply(tree)
       changes.apply(tree)
+      if (options.unquarantine === true) forgetCrashes(tree)
       raise(tree, options)
     }
     const isBudgeted = image.run.limits.tokensMax !== null || options.budget?.tokensMax !== undefined
     return session(parts, owned, { ...findings, apply }, isBudgeted)
   } catch (error) {
-    owned.release()
+    release(owned, takeBack)
     throw error
   }
 }
 
-/** A raised limit is part of the run: a crash does not take it back, and what was spent stays spent. */
-function raise(tree: Tree, { budget, deadlineMs }: ResumeOptions): void {
-  const { tokensMax, deadlineAt } = tree.run.limits
-  const limits = {
-    tokensMax: budget?.tokensMax ?? tokensMax,
-    deadlineAt: deadlineMs === undefined ? deadlineAt : tree.now + deadlineMs,
+/** A resume that ends in good order is no crash. Where not even that can be written, the run is given free all the same. */
+function release(owned: Owned, takeBack: () => void): void {
+  try {
+    takeBack()
+  } finally {
+    owned.release()
   }
-  if (limits.tokensMax === tokensMax && limits.deadlineAt === deadlineAt) return
-  if (limits.tokensMax !== tokensMax) tree.fact('limit.raised', null, null, { which: 'tokens', from: tokensMax, to: limits.tokensMax })
-  if (limits.deadlineAt !== deadlineAt) tree.fact('limit.raised', null, null, { which: 'time', from: deadlineAt, to: limits.deadlineAt })
-  tree.run = { ...tree.run, limits }
-  tree.draft.changeRun({ limits })
 }
+
+const crashCount = ({ seen, max, periodMs }: CrashWindow): Recovery['crashes'] =>
+  max === null ? null : { count: seen.length, max, periodMs }
 
 function owning<T>(owned: Owned, make: () => T): T {
   try {

@@ -46,7 +46,8 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
   stopTimersAndEffects(tree, cell, result, pos)
   for (const owed of result.effectsOwed) oweEffect(tree, cell, envelope, owed, pos)
   for (const timer of result.timersSet) {
-    const { address: owner, incarnation } = cell.row
+    const { address: owner, incarnation, machine } = cell.row
+    const policy = timer.id.startsWith('xstate.after.') ? tree.host.deadlinePolicy(machine, timer.id) : 'absolute'
     const row = tree.setTimer({
       owner,
       incarnation,
@@ -57,8 +58,9 @@ export function apply(tree: Tree, cell: Cell, envelope: Envelope, result: StepRe
       dueAt: tree.now + timer.delayMs,
       kind: 'event',
       cause: pos,
+      ...(policy === 'absolute' ? {} : { policy, delayMs: timer.delayMs }),
     })
-    tree.fact('timer.set', cell.row, pos, { timer: row.timer, id: timer.id, dueAt: row.dueAt, to: timer.to })
+    tree.fact('timer.set', cell.row, pos, { timer: row.timer, id: timer.id, dueAt: row.dueAt, to: timer.to, policy: row.policy })
   }
   deliveries(tree, cell, envelope, result, pos)
   words(tree, cell, result, pos)

@@ -7,6 +7,7 @@ import { type Json, REF_KEY } from '../../../json.ts'
 import type { Address, AskParams, ExitReason } from '../../../protocol.ts'
 import type { Envelope, EventData, Send } from '../../cell.ts'
 import type { AskRow, TimerRow } from '../../store.ts'
+import { timedOutWith } from './partial.ts'
 import { type Cell, isBound, type Tree } from './tree.ts'
 
 const PREFIX = '/@ask/'
@@ -109,15 +110,16 @@ export function answer(tree: Tree, envelope: Envelope): void {
   else tell(tree, envelope, row, { type: 'ask.answered', id: row.id, answer: envelope.event }, pos)
 }
 
-/** The deadline of an ask has passed. */
+/** The deadline of an ask has passed: who asked gets what the other one has so far. */
 export function timedOut(tree: Tree, timer: TimerRow): void {
   const row = [...tree.asks.values()].find((ask) => ask.timer === timer.timer)
   if (row === undefined) return
   close(tree, row)
   const pos = tree.fact('ask.settled', row.asker, timer.cause, { id: row.id, to: row.to, as: 'timed_out' })
+  const late = { ...timedOutWith(tree, row.to) }
   if (row.asker === null)
-    settleCaller(tree, row, (caller) => caller.reject(new Defect('E_ASK_TIMED_OUT', `${row.to} did not answer in time`)))
-  else tell(tree, null, row, timer.event, pos)
+    settleCaller(tree, row, (caller) => caller.reject(new Defect('E_ASK_TIMED_OUT', `${row.to} did not answer in time`, late)))
+  else tell(tree, null, row, { ...timer.event, ...late }, pos)
 }
 
 /**

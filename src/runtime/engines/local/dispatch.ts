@@ -1,5 +1,5 @@
 /** Which effects start in this turn, whether some could start at once in the next, and when something is due at all. */
-import { startEffect } from './effects.ts'
+import { expire, startEffect } from './effects.ts'
 import type { Performer } from './performer.ts'
 import type { Tree } from './tree.ts'
 
@@ -8,6 +8,10 @@ export function startOwed(tree: Tree, performer: Performer): void {
   const { afterwards, now, run } = tree
   for (const row of [...tree.effects.waiting()]) {
     if (tree.ended !== null && row.answer) continue // Of a tree that has ended only its named actions are still owed.
+    if (row.totalAt !== undefined && row.totalAt <= now) {
+      expire(tree, row)
+      continue
+    }
     const isOwed = row.status === 'owed' && (row.cause ?? 0) <= run.position
     const isNext = row.status === 'started' && row.nextAt !== null && row.nextAt <= now
     if ((isOwed || isNext) && !performer.isInFlight(row) && performer.hasRoom(row, afterwards.perform)) startEffect(tree, row)
@@ -19,11 +23,12 @@ export function owesNow(tree: Tree, performer: Performer): boolean {
   return false
 }
 
-/** Run clock of whatever is due first: a timer, a next attempt, the deadline of the run. Infinity where nothing is. */
+/** Run clock of whatever is due first: a timer, a next attempt, the total deadline of an effect that waits, the deadline of the run. Infinity where nothing is. */
 export function nextDue(tree: Tree, performer: Performer): number {
   const deadlineAt = tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY
   let dueAt = Math.min(deadlineAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
   for (const row of tree.effects.waiting()) {
+    if (row.totalAt !== undefined) dueAt = Math.min(dueAt, row.totalAt)
     if (row.nextAt !== null && performer.hasRoom(row, [])) dueAt = Math.min(dueAt, row.nextAt)
   }
   return dueAt

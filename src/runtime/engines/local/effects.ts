@@ -8,6 +8,7 @@ import type { Json } from '../../../json.ts'
 import type { EffectOwed, Envelope } from '../../cell.ts'
 import { type EffectStatus, NEXT } from '../../status.ts'
 import type { EffectRow } from '../../store.ts'
+import { lateness } from './attempt-deadlines.ts'
 import { type Cell, isBound, type Tree } from './tree.ts'
 
 /** Changes an effect's row. @throws {Defect} `E_EFFECT_STATUS` for a change that the table does not allow. */
@@ -38,6 +39,7 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
     usage: null,
     evidence: null,
     cause: pos,
+    ...(facts.deadlines?.totalMs === undefined ? {} : { totalAt: tree.now + facts.deadlines.totalMs }),
   }
   const born = tree.fact('effect.owed', cell.row, pos, {
     id,
@@ -46,6 +48,7 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
     policy: row.policy,
     input: row.kind === 'action' ? null : row.input,
     timeoutMs: row.timeoutMs,
+    deadlines: row.deadlines as Json | undefined,
     reserve: row.reserve as unknown as Json,
   })
   tree.keepEffect(row)
@@ -109,17 +112,40 @@ export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, us
 }
 
 /** @param current  the envelope in whose step it failed before it began, or null. */
-export function fail(tree: Tree, row: EffectRow, error: ErrorData, usage: Usage | null, current: Envelope | null = null): void {
+export function fail(tree: Tree, row: EffectRow, last: ErrorData, usage: Usage | null, current: Envelope | null = null): void {
   tree.spentTokens += tokensOf(usage)
+  const error = lastError(row, last)
   const pos = tree.fact('effect.failed', ownerOf(row), row.cause, {
     id: row.id,
     kind: row.kind,
     attempt: row.attempt,
+    attempts: row.attempt,
     ...error,
     usage: usage as unknown as Json,
   })
   move(tree, row, 'failed', { error, usage: added(row.usage, usage), nextAt: null })
   report(tree, row, { type: `xstate.error.actor.${row.invoke}`, error: error as unknown as Json, actorId: row.invoke }, pos, current)
+}
+
+/** The error of the last attempt is the one that stands. Where the one before was of another kind it is kept as its cause. */
+function lastError(row: EffectRow, error: ErrorData): ErrorData {
+  const before = row.error
+  const isOther =
+    before !== null && (before.code !== error.code || before['which'] !== error['which'] || before['status'] !== error['status'])
+  return {
+    ...error,
+    ...(row.attempt > 1 ? { attempts: row.attempt } : {}),
+    ...(isOther && error['cause'] === undefined ? { cause: before } : {}),
+  }
+}
+
+/** Its total deadline has passed while it waited for a start or for its next attempt. */
+export function expire(tree: Tree, row: EffectRow): void {
+  const known = row.error === null ? 'of which nothing is known' : `with ${row.error.code} as the last error that is known`
+  const lastSeen = row.attempt === 0 ? 'it had not been started' : `attempt ${row.attempt}, ${known}`
+  const late = lateness(row, 'total', row.deadlines?.totalMs ?? 0, lastSeen)
+  const { code, message, name, details, retry } = late
+  fail(tree, row, { code, message, name, ...details, path: row.owner, effect: row.id, retry }, null)
 }
 
 /** The attempt ended in a failure that may be tried again: the row stays started, with the time of its next attempt. */

@@ -23,8 +23,8 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
   if (busy > 0 || tree.mail.size > 0 || tree.afterwards.perform.length > 0) return null
   const { inDoubt, size } = tree.effects
   if (inDoubt === 0 || inDoubt < size) return null
-  // Deadlines of asks are no work: who is asked may be waiting for the very person that is needed. Other timers are.
-  for (const timer of tree.timers.values()) if (timer.kind !== 'ask') return null
+  // Deadlines of asks and of actors are no work: who is asked may be waiting for the very person that is needed. Other timers are.
+  for (const timer of tree.timers.values()) if (timer.kind !== 'ask' && timer.kind !== 'deadline') return null
   const ids = [...tree.effects.values()].map((row) => row.id)
   return {
     status: 'suspended',
@@ -62,20 +62,33 @@ function endingOfRoot(reason: ExitReason): Ending {
 const completed = ({ output = null, failure = null }: { output?: Json | undefined; failure?: ErrorData | null | undefined }): Ending =>
   failure === null ? { status: 'succeeded', reason: null, output } : { status: 'failed', reason: failure, output }
 
+interface Given {
+  readonly last?: ExitReason
+  readonly child?: string
+  readonly count?: number
+  readonly max?: number
+  readonly periodMs?: number
+}
+
 function gaveUp(output: Json | undefined): ErrorData {
-  const { last, child, count, max, periodMs } = (output ?? {}) as {
-    last?: ExitReason
-    child?: string
-    count?: number
-    max?: number
-    periodMs?: number
-  }
-  const cause = last?.kind === 'error' ? `${last.error.code} ${last.error.message}` : (last?.kind ?? 'unknown')
+  const given = (output ?? {}) as Given
+  const { child, count, max, periodMs } = given
+  const { words, error } = causeOf(given.last)
   return {
     code: 'E_SUPERVISOR_GAVE_UP',
-    message: `${count ?? '?'} restarts in ${periodMs ?? '?'} ms, ${max ?? '?'} are allowed; last: ${child ?? '?'}: ${cause}`,
-    ...(last?.kind === 'error' ? { cause: last.error as unknown as Json } : {}),
+    message: `${count ?? '?'} restarts in ${periodMs ?? '?'} ms, ${max ?? '?'} are allowed; last: ${child ?? '?'}: ${words}`,
+    ...(error === null ? {} : { cause: error as unknown as Json }),
   }
+}
+
+/** Why the last one ended. A supervisor that gave up has a cause of its own, and so on down to what began it. */
+function causeOf(last: ExitReason | undefined): { words: string; error: ErrorData | null } {
+  if (last?.kind === 'error') return { words: `${last.error.code} ${last.error.message}`, error: last.error }
+  if (last?.kind !== 'shutdown') return { words: last?.kind ?? 'unknown', error: null }
+  if (last.detail !== 'gave_up') return { words: `shutdown ${last.detail}`, error: null }
+  const given = (last.output ?? {}) as Given
+  const { words, error } = causeOf(given.last)
+  return { words: `it gave up on ${given.child ?? '?'}: ${words}`, error }
 }
 
 export function writeEnding(tree: Tree, ending: Ending): void {

@@ -1,6 +1,7 @@
 /** A timer whose deadline has come. It fires once: its row dies in the commit that sends its event. */
 import type { TimerRow } from '../../store.ts'
 import { timedOut } from './asks.ts'
+import { deadlinePassed } from './deadline.ts'
 import { endCell } from './lifecycle.ts'
 import { isBound, type Tree } from './tree.ts'
 
@@ -10,6 +11,8 @@ export function fireTimer(tree: Tree, timer: TimerRow): void {
   const pos = tree.fact('timer.fired', owner, timer.cause, { timer: timer.timer, id: timer.id, lateMs: tree.now - timer.dueAt })
   if (timer.kind === 'ask') {
     timedOut(tree, timer)
+  } else if (timer.kind === 'deadline') {
+    deadlinePassed(tree, timer, pos)
   } else if (timer.kind === 'stop') {
     const cell = tree.cells.get(timer.owner)
     if (cell !== undefined && isBound(cell.row, timer.incarnation)) endCell(tree, cell, null, { kind: 'killed' })

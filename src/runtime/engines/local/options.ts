@@ -14,6 +14,7 @@ import type { ResumeOptions, StartOptions } from '../../engine.ts'
 export function assertStart(options: StartOptions): void {
   for (const field of ['id', 'name', 'project'] as const) assertText(field, options[field])
   assertLimits('start', options, 'for none')
+  assertQuarantine(options.quarantine)
   assertInput(options.input ?? null)
 }
 
@@ -37,6 +38,15 @@ function assertLimits(where: string, { budget, deadlineMs }: Pick<ResumeOptions,
     if (value === undefined || (Number.isFinite(value) && value >= 0)) continue
     throw usage(where, field, value, `give a number from 0 on, or leave it out ${without}`)
   }
+}
+
+function assertQuarantine(given: StartOptions['quarantine']): void {
+  if (given === undefined || given === false) return
+  const fix = 'give { crashes: 3, periodMs: 600_000 }, or false for no quarantine, or leave it out'
+  if (typeof given !== 'object' || given === null) throw usage('start', 'quarantine', given, fix)
+  const { crashes, periodMs } = given
+  if (!Number.isSafeInteger(crashes) || crashes < 1) throw usage('start', 'quarantine.crashes', crashes, fix)
+  if (!Number.isFinite(periodMs) || periodMs <= 0) throw usage('start', 'quarantine.periodMs', periodMs, fix)
 }
 
 function assertInput(input: Json): void {

@@ -16,7 +16,7 @@ export function settleOutcome(tree: Tree, started: EffectRow, outcome: Outcome, 
   } else if (row.policy === 'ask' && outcome.error.code === 'E_EFFECT_TIMEOUT') {
     park(tree, row, outcome.error.message, outcome.usage)
   } else {
-    const decision = decideRetry(row.retry, row.attempt, outcome.failure, random)
+    const decision = decideRetry(row.retry, row.attempt, outcome.failure, random, (row.totalAt ?? Number.POSITIVE_INFINITY) - tree.now)
     if (decision.retry) retryLater(tree, row, outcome.error, outcome.usage, decision.delayMs)
     else fail(tree, row, outcome.error, outcome.usage)
   }

@@ -9,6 +9,8 @@ import { ABORT_GRACE_MS, EFFECTS_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX } from '../../
 import type { Clock } from '../../clock.ts'
 import type { Host } from '../../engine.ts'
 import type { EffectRow } from '../../store.ts'
+import { classify } from '../../transient.ts'
+import { AttemptDeadlines } from './attempt-deadlines.ts'
 import type { VolatileOrder } from './tree.ts'
 import type { Volatiles } from './volatile.ts'
 
@@ -27,6 +29,8 @@ export interface PerformerOptions {
   readonly run: string
   readonly host: Host
   readonly clock: Clock
+  /** Run clock, milliseconds. */
+  now(): number
   thread(name: string): readonly Json[]
   progress(row: EffectRow, data: Json): void
   settled(row: EffectRow, outcome: Outcome): void
@@ -129,29 +133,26 @@ export class Performer {
 
   async #fly(row: EffectRow, controller: AbortController, timers: Set<() => void>): Promise<void> {
     let usage: Usage | null = null
-    const call = this.#call(row, controller.signal, (spent) => {
+    const late = Promise.withResolvers<Outcome>()
+    const deadlines = this.#deadlines(row, controller, timers, late.resolve)
+    const call = this.#call(row, controller.signal, deadlines, (spent) => {
       usage = usageOf(spent)
     })
-    const outcome = await this.#attempt(row, call, controller, timers)
+    const outcome = await Promise.race([this.#perform(row, call), late.promise])
     const aborted = !outcome.ok && this.#stopped && controller.signal.aborted
     this.#options.settled(row, { ...outcome, usage, ...(aborted ? { aborted } : {}) })
   }
 
-  /** The handler's word, or the end of its time: then it is aborted, and given a grace to end by itself. */
-  #attempt(row: EffectRow, call: EffectCall<Json>, controller: AbortController, timers: Set<() => void>): Promise<Outcome> {
-    const { timeoutMs } = row
-    const performed = this.#perform(row, call)
-    if (timeoutMs === null) return performed
-    const { clock } = this.#options
-    const late = new Promise<Outcome>((resolve) => {
-      const expire = (): void => {
-        const failure = new Failure('E_EFFECT_TIMEOUT', `${row.kind} ran past ${timeoutMs} ms`, { retry: 'backoff' })
-        controller.abort(failure)
-        timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row))))
-      }
-      timers.add(clock.setTimer(timeoutMs, expire))
+  /** When a deadline passes the attempt is aborted, and given a grace to end by itself; then it has failed without its word. */
+  #deadlines(row: EffectRow, controller: AbortController, timers: Set<() => void>, resolve: (late: Outcome) => void): AttemptDeadlines {
+    const { clock, now } = this.#options
+    const leftMs = row.totalAt === undefined ? Number.POSITIVE_INFINITY : row.totalAt - now()
+    const deadlines = new AttemptDeadlines(clock, row, leftMs, (failure) => {
+      controller.abort(failure)
+      timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row, clock.wallMs()))))
     })
-    return Promise.race([performed, late])
+    timers.add(() => deadlines.end())
+    return deadlines
   }
 
   async #perform(row: EffectRow, call: EffectCall<Json>): Promise<Outcome> {
@@ -171,7 +172,7 @@ export class Performer {
         call.signal.aborted && call.signal.reason instanceof Failure && call.signal.reason.code === 'E_EFFECT_TIMEOUT'
           ? call.signal.reason
           : thrown
-      return failed(reason, row)
+      return failed(reason, row, this.#options.clock.wallMs())
     }
   }
 
@@ -184,7 +185,7 @@ export class Performer {
     return { success: true, data: await promise }
   }
 
-  #call(row: EffectRow, signal: AbortSignal, spent: (usage: Usage) => void): EffectCall<Json> {
+  #call(row: EffectRow, signal: AbortSignal, deadlines: AttemptDeadlines, spent: (usage: Usage) => void): EffectCall<Json> {
     const { run, thread, progress } = this.#options
     return {
       input: row.input,
@@ -194,7 +195,12 @@ export class Performer {
       path: row.owner,
       attempt: row.attempt,
       signal,
-      progress: (data) => progress(row, data),
+      progress: (data) => {
+        deadlines.progress()
+        progress(row, data)
+      },
+      started: () => deadlines.started(),
+      alive: () => deadlines.alive(),
       thread,
       spent,
     }
@@ -244,17 +250,29 @@ function plainReason(thrown: unknown, row: EffectRow): { readonly data?: Json } 
   }
 }
 
-function failed(thrown: unknown, row: EffectRow): Outcome {
+/** A failure has its own word on what may help. Of a plain error it is found out, but never for policy `ask`: what cannot be taken back is not tried on a guess. */
+function failed(thrown: unknown, row: EffectRow, wallMs: number): Outcome {
   const failure = thrown instanceof Failure ? thrown : null
   const about = { path: row.owner, effect: row.id }
   const detailed =
     failure === null ? null : errorData({ code: failure.code, message: failure.message, name: failure.name, ...failure.details }, about)
   // Details that are no plain data are left out, not the failure.
   const error = detailed !== null && detailed.code === failure?.code ? detailed : errorData(thrown, about)
+  const { status, ...found } = classified(thrown, row, wallMs)
+  const kind = status === undefined ? {} : { status }
+  const retry = found.retry
   return {
     ok: false,
-    error: { ...error, ...plainReason(thrown, row), retry: failure?.retry ?? 'never' },
-    failure: { retry: failure?.retry ?? 'never', retryAfterMs: failure?.retryAfterMs },
+    error: { ...error, ...plainReason(thrown, row), ...kind, retry },
+    failure: { retry, retryAfterMs: found.retryAfterMs },
     usage: null,
   }
+}
+
+function classified(thrown: unknown, row: EffectRow, wallMs: number): { retry: Failure['retry']; retryAfterMs?: number; status?: number } {
+  if (thrown instanceof Failure)
+    return { retry: thrown.retry, ...(thrown.retryAfterMs === undefined ? {} : { retryAfterMs: thrown.retryAfterMs }) }
+  if (thrown instanceof Defect) return { retry: 'never' }
+  const found = classify(thrown, wallMs)
+  return row.policy === 'ask' ? { ...found, retry: 'never' } : found
 }

@@ -7,11 +7,13 @@
  *   started, policy prove                the probe says: applied -> its outcome | not applied -> done again | unknown -> in doubt
  *   started, policy ask                  in doubt
  *   in doubt, policy prove               asked once more at each resume
+ *   an `after` of a state that says so   due later: see downtime.ts
  */
 import { isVolatile, type Verdict } from '../../../effect.ts'
 import type { Json } from '../../../json.ts'
 import type { RecoveredEffect, Recovery } from '../../engine.ts'
 import type { EffectRow, Image } from '../../store.ts'
+import { dueAfter, moveTimers } from './downtime.ts'
 import { move, ownerOf, park, startVolatile, succeed } from './effects.ts'
 import { type ProbeOptions, probe } from './probe.ts'
 import type { Tree } from './tree.ts'
@@ -29,12 +31,12 @@ export interface Findings {
 }
 
 /**
- * @param known  who owned the run before (the row itself names the new owner by now), and which machines have changed, for the report.
+ * @param known  who owned the run before (the row itself names the new owner by now), whether it crashed, and which machines have changed, for the report.
  */
 export async function investigate(
   image: Image,
   options: ProbeOptions,
-  known: Pick<Recovery, 'owner' | 'machines'>,
+  known: Pick<Recovery, 'owner' | 'crashes' | 'machines'>,
   now: number,
 ): Promise<Findings> {
   const strays = await options.host.reap(image.run.run)
@@ -45,7 +47,7 @@ export async function investigate(
     const verdict = isUnknown && row.policy === 'prove' ? await probe(options, row) : null
     judged.push({ row, verdict, found: judge(row, verdict) })
   }
-  const overdue = image.timers.filter((timer) => timer.dueAt <= now).length
+  const overdue = image.timers.filter((timer) => dueAfter(timer, image.run.clock.runMs, now) <= now).length
   const recovery: Recovery = {
     position: image.run.position,
     epoch: image.run.epoch,
@@ -76,12 +78,14 @@ function write(tree: Tree, recovery: Recovery, judged: readonly Judged[]): void 
     epoch: tree.run.epoch,
     owner: tree.run.owner as unknown as Json,
     before: recovery.owner as unknown as Json,
+    ...(recovery.crashes === null ? {} : { crashes: recovery.crashes.count }),
     timersOverdue: recovery.timersOverdue,
     mail: recovery.mail,
     strays: recovery.strays as unknown as Json,
     openEffects: recovery.effects.length,
   })
   tree.draft.changeRun({ status: 'running', reason: null, endedAt: null })
+  moveTimers(tree, pos)
   for (const { row, found, verdict } of judged) {
     if (found.verdict === 'not_started') continue
     if (found.verdict === 'in_doubt' && row.status === 'in_doubt') continue // It was before, and it was asked in vain.

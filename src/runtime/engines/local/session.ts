@@ -74,6 +74,7 @@ export class LocalSession implements RunSession {
       run: this.id,
       host: parts.tree.host,
       clock: parts.clock,
+      now: () => this.#runClock.now(),
       thread: (name) => this.#store.thread(this.id, name),
       progress: (row, data) =>
         this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),

@@ -4,6 +4,7 @@ import type { Json } from '../../../json.ts'
 import { type CellRestart, type CellStart, type ExitReason, isSupervisor, type ReservedAction, SHUTDOWN_EVENT } from '../../../protocol.ts'
 import type { ActionTaken, Envelope, EnvelopeKind } from '../../cell.ts'
 import { questionIsDead } from './asks.ts'
+import { setDeadline } from './deadline.ts'
 import { bury, endCell, reasonOf, retire, settle } from './lifecycle.ts'
 import { isRefused, report, stopAll, stopIsRefused } from './on-request.ts'
 import { noteStarts } from './spawns.ts'
@@ -77,6 +78,7 @@ function startCell(turn: Turn, start: CellStart): void {
   tree.adopt(cell)
   tree.useMachine(start.src)
   tree.change(cell, {})
+  setDeadline(tree, cell, turn.pos)
   tree.post(
     turn.envelope,
     turn.op,

@@ -154,7 +154,7 @@ conform('STO-53', 'each call is charged once over five crashes; one in doubt kee
     // Each life dies at the first outcome that it commits.
     const death: Death = { when: 'after', at: settles('succeeded') }
     const { troupe } = live(place, life > CALLS ? { machines, effects } : { machines, effects, death })
-    const session = run === undefined ? await troupe.start(only('buyer')) : await troupe.resume(run)
+    const session = run === undefined ? await troupe.start(only('buyer'), { quarantine: false }) : await troupe.resume(run)
     run = session.id
     const end = await endOf(session)
     if (end === null) continue

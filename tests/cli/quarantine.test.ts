@@ -67,6 +67,9 @@ test('a run that kills its process is quarantined at the third crash, whoever re
     data: { crashes: 3, periodMs: 600_000, path: '/team/executor', state: 'running', strays: [] },
   })
 
+  const namesake = await troupe(at, ['run', task, '--name', 'deadly'])
+  expect([namesake.exit, namesake.err]).toEqual([2, expect.stringContaining(`run ${short} has the name \`deadly\` and is not finished`)])
+
   mend()
   const mended = await troupe(at, ['resume', 'deadly', '--unquarantine', '--json', '-q'])
   expect([mended.exit, JSON.parse(mended.out)]).toEqual([0, expect.objectContaining({ status: 'succeeded' })])

@@ -1,4 +1,5 @@
 /** How often the process of a run may die before the run is not started any more: what counts, what does not, and for how long. */
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { setup } from 'xstate'
@@ -21,6 +22,8 @@ const bomb = setup({ actors: { light } }).createMachine({
   initial: 'idle',
   states: { idle: { on: { go: 'lit' } }, lit: { invoke: { src: 'light', input: {}, onDone: 'gone' } }, gone: { type: 'final' } },
 })
+
+const burning = { light: { perform: () => new Promise<null>(() => {}), prove: () => ({ verdict: 'unknown' }) as const } }
 
 /** Lives of one run on one clock. In each the fuse burns until the process is dead. */
 function lives() {
@@ -206,10 +209,7 @@ test('a run without a quarantine dies as often as it likes', async () => {
 
 test('a resume that fails in good order before it has begun is no crash', async () => {
   const shared = sharedMemory()
-  const parts = {
-    machines: { bomb },
-    effects: { light: { perform: () => new Promise<null>(() => {}), prove: () => ({ verdict: 'unknown' as const }) } },
-  } as const
+  const parts = { machines: { bomb }, effects: burning }
   const first = createTroupe({ ...parts, engine: localEngine({ store: memoryStore(shared) }) })
   const { id } = await first.start(only('bomb'))
   first.close()
@@ -225,6 +225,37 @@ test('a resume that fails in good order before it has begun is no crash', async 
   await session.stop()
 })
 
+test('a run whose first effect kills its process, resumed by one process after the other, kills three and not one more', {
+  timeout: 60_000,
+}, () => {
+  const path = join(temporaryFolder(), 'troupe.db')
+  const child = join(import.meta.dirname, 'quarantine.child.ts')
+  const deaths = Array.from({ length: 4 }, () => {
+    const { signal, stdout, stderr } = spawnSync(process.execPath, ['--no-warnings', child, path], { encoding: 'utf8', timeout: 20_000 })
+    return [signal, stdout, stderr]
+  })
+  const [killed, refused] = [
+    ['SIGKILL', '', ''],
+    [null, 'E_RUN_QUARANTINED', ''],
+  ]
+  expect(deaths).toEqual([killed, killed, killed, refused])
+  const store = sqliteStore({ path })
+  const [{ status, reason } = {}] = store.runs()
+  store.close()
+  expect([status, reason]).toEqual([
+    'quarantined',
+    {
+      code: 'E_RUN_QUARANTINED',
+      message: 'crashed 3 times in 10m, each at /top/one in `lit`',
+      path: '/top/one',
+      state: 'lit',
+      hint: expect.stringMatching(/^the last that was heard of it: effect\.started e1 fuse\.light \(#\d+\)$/),
+      crashes: 3,
+      periodMs: 10 * MINUTE,
+    },
+  ])
+})
+
 const FIX = 'give { crashes: 3, periodMs: 600_000 }, or false for no quarantine, or leave it out'
 test.each([
   [{ crashes: 0, periodMs: 1 }, 'quarantine.crashes cannot be 0'],
@@ -236,11 +267,7 @@ test.each([
   [null, 'quarantine cannot be null'],
 ])('a start with quarantine: %j is refused: %s', async (quarantine, message) => {
   const store = sqliteStore({ path: ':memory:' })
-  const troupe = createTroupe({
-    store,
-    machines: { bomb },
-    effects: { light: { perform: () => null, prove: () => ({ verdict: 'unknown' as const }) } },
-  })
+  const troupe = createTroupe({ store, machines: { bomb }, effects: burning })
   const refused = troupe.start(only('bomb'), { quarantine } as unknown as StartOptions)
   await expect(refused).rejects.toMatchObject({ code: 'E_USAGE', message, options: { where: 'start', fix: FIX, exit: 2 } })
   expect(store.runs()).toEqual([])

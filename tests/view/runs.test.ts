@@ -131,3 +131,32 @@ test('recover tells what stands and why, and what will be in doubt', () => {
     next: 'troupe resume 01M7W3MA',
   })
 })
+
+test('a quarantined run says how often and where it crashed, and what lets it go on', () => {
+  const reason = { code: 'E_RUN_QUARANTINED', message: 'm', path: '/team/coder', state: 'editing', crashes: 3, periodMs: 600_000 }
+  const stands = item({ owned: false }, { status: 'quarantined', reason, owner: null })
+  expect(recoverTable([stands], PLAIN, NOW)[1]).toBe(
+    '01M7W3MA  csv-export  14s ago  quarantined: 3 crashes in 10m at /team/coder  troupe resume 01M7W3MA --unquarantine',
+  )
+  expect(runTable([stands], PLAIN, NOW)[1]).toMatch(/^⊘ {2}01M7W3MA {2}csv-export {2}quarantined: 3 crashes in 10m at \/team\/coder /)
+  expect([isSafe(stands), recoverObject(stands)]).toEqual([
+    false,
+    expect.objectContaining({
+      status: 'quarantined',
+      reason: 'E_RUN_QUARANTINED',
+      recoverable: false,
+      next: 'troupe resume 01M7W3MA --unquarantine',
+    }),
+  ])
+})
+
+test.each([
+  [{ count: 1, max: 3, periodMs: 600_000 }, undefined],
+  [{ count: 2, max: 3, periodMs: 600_000 }, 'crash 2 within 10m; at 3 it is quarantined'],
+  [{ count: 4, max: 5, periodMs: 1_500 }, 'crash 4 within 1.5s; at 5 it is quarantined'],
+  [null, undefined],
+])('a resume after a crash warns from the second one on: %j', (crashes, line) => {
+  const before = { name: null, status: 'running', reason: null } as const
+  const lines = recoveryLines({ recovery: recovery({ crashes }), before, short: '01M7W3MA', nowMs: START }, PLAIN)
+  expect(lines[4]).toBe(line)
+})

@@ -13,7 +13,7 @@ import type { Owned, RunRow } from '../../store.ts'
 import type { ProbeOptions } from './probe.ts'
 import { Tree, type TreeSource } from './tree.ts'
 
-export interface Crashed {
+interface Crashed {
   readonly store: TreeSource
   readonly owned: Owned
   readonly probing: Pick<ProbeOptions, 'host' | 'clock'>
@@ -22,7 +22,7 @@ export interface Crashed {
 }
 
 /** The crashes of a run, that of `before` included. */
-export function crashesWith({ store, before }: Pick<Crashed, 'store' | 'before'>): CrashWindow {
+function crashesWith({ store, before }: Pick<Crashed, 'store' | 'before'>): CrashWindow {
   const { run, position, clock, limits } = before
   const crash = crashIn(
     {

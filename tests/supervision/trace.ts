@@ -11,8 +11,11 @@ export const addressOf = (id: string): string => (id === 'team' ? TEAM : `${TEAM
 export const nameOf = (address: string): string => (address === TEAM ? 'team' : address.slice(TEAM.length + 1))
 export const isBelow = (address: string): boolean => address.startsWith(`${TEAM}/`)
 
-/** How steps are told depends on how many a commit holds. Resumes tell of themselves, and of the effects that they begin again. */
-const NOT_COMPARED: ReadonlySet<string> = new Set(['step.committed', 'run.resumed', 'effect.started', 'effect.proved'])
+/**
+ * How steps are told depends on how many a commit holds, and health is judged once a commit. Resumes tell of themselves, and of the effects that they begin
+ * again.
+ */
+const NOT_COMPARED: ReadonlySet<string> = new Set(['step.committed', 'health.changed', 'run.resumed', 'effect.started', 'effect.proved'])
 
 /** All that must be the same: without positions and numbers that count steps, and without what a dead process would have heard. */
 export function comparable(entries: readonly Entry[]): unknown[] {

@@ -34,7 +34,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_DISK_FULL: { exit: 1, fix: resumeOrAgain('free space on it') },
   E_FILE_REFUSED: { exit: 1, fix: resumeOrAgain('make the file and its folder writable for you') },
   E_COMMAND_TIMEOUT: { exit: 1, fix: () => 'raise the `timeout` of the check in the task' },
-  E_LOOP_ESCALATED: { exit: 7, fix: (run) => `troupe logs ${run} --type 'review.*'; say more in the task, and start it again` },
+  E_LOOP_ESCALATED: { exit: 7, fix: (run) => `troupe logs ${run} --type 'loop.*'; say more in the task, and start it again` },
   E_ACTOR_TIMEOUT: { exit: 6, fix: (run) => `troupe logs ${run} --type 'actor.*'; raise limits.deadlineMs of the actor` },
   E_CHECK_FAILED: { exit: 1 },
   E_OUTPUT: { exit: 1, retryable: true },

@@ -10,7 +10,7 @@
  */
 import { linesIn, namesIn, normalised, sha256, shortHash, similarity, sketchOf } from './fingerprint.ts'
 
-export type LoopKind = 'identical' | 'similar' | 'oscillation' | 'no_progress' | 'tool' | 'polling'
+type LoopKind = 'identical' | 'similar' | 'oscillation' | 'no_progress' | 'tool' | 'polling'
 
 /** A loop that was found. `signature`: hash of what came up again; `count`: how often in a row. */
 export type Loop = { readonly kind: LoopKind; readonly signature: string; readonly count: number }

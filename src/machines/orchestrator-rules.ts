@@ -2,7 +2,7 @@
  * Guards and actions of the orchestrator, by the names under which its statechart uses them. Guards read the answer that has come; actions keep it, say
  * it to a peer or tell it to whoever watches (`tell...`: facts for the journal).
  */
-import { assign, cancel, emit, enqueueActions, setup } from 'xstate'
+import { assign, emit, enqueueActions, setup } from 'xstate'
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
@@ -216,7 +216,6 @@ export const rules = setup({
       enqueue.assign({ ...NEW_ITEM, finished: [...finished, ...records], incomplete: incomplete ?? expired?.error ?? null })
       for (const record of records) enqueue.emit(finishedFact(record))
     }),
-    forgetDeadline: cancel('item'),
     /** Why the run fails. The item at hand goes on record as failed. */
     giveUp: assign(({ context }, params: { error: ErrorData }) => {
       const { round, peers, finished, workspace } = context

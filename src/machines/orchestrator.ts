@@ -261,7 +261,7 @@ export const orchestrator = rules.createMachine({
       },
     },
     done: { type: 'final' },
-    failed: { type: 'final', entry: 'forgetDeadline' },
+    failed: { type: 'final' },
     rejected: { type: 'final' },
   },
 })

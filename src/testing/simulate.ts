@@ -119,7 +119,9 @@ class Simulation {
   async run(): Promise<SimulationReport> {
     const { troupe } = this.#process
     const { input } = this.#options
-    this.#process.host(await this.#scheduler.drive(troupe.start(this.#tree, { id: RUN, ...(input === undefined ? {} : { input }) })))
+    this.#process.host(
+      await this.#scheduler.drive(troupe.start(this.#tree, { id: RUN, quarantine: false, ...(input === undefined ? {} : { input }) })),
+    )
     try {
       await this.#play()
       await this.#finish()

@@ -56,7 +56,7 @@ replies:
   - {agent: coder, match: wrote says, reply: It says hello.}
   - {agent: coder, ${READ}}
   - {agent: reviewer, reply: {verdict: approved}}
-work: [{id: hello, description: Say hello}]
+work: [{id: hello, description: Say hello, deadline: 10m}]
 `),
   )
   const { status, outcome, restarts } = await finished(session)
@@ -81,6 +81,8 @@ work: [{id: hello, description: Say hello}]
       ...(story[4]?.type === 'actor.restarted' ? [RESTARTED, ESCALATED, ASSIGNED] : [ESCALATED, ASSIGNED, RESTARTED]),
     ],
   )
+  const deadline = facts(session.id, 'timer.set', 'timer.cleared', 'change.promoted').filter(({ id }) => id === undefined || id === 'item')
+  expect(deadline.map(({ type }) => type)).toEqual(['timer.set', 'timer.cleared', 'change.promoted'])
   const roles = (thread: string): readonly string[] => store.thread(session.id, thread).map((message) => (message as { role: string }).role)
   expect(roles('/team/coder/hello')).toEqual(['system', 'user', ...Array(4).fill(['assistant', 'tool']).flat()])
   expect(roles('/team/coder/hello~2')).toEqual(['system', 'user', 'user', 'assistant', 'tool', 'assistant'])

@@ -5,7 +5,7 @@ import type { CoderInput } from '../../src/machines/coder-rules.ts'
 import type { Message } from '../../src/machines/vocabulary.ts'
 import { WORKSPACE } from './orchestrator-play.ts'
 
-export type Said = Partial<Message> | { code: string; message: string }
+type Said = Partial<Message> | { code: string; message: string }
 export interface Fakes {
   readonly says: readonly Said[]
   readonly read?: (input: object) => unknown

@@ -146,6 +146,14 @@ function points(count: number): readonly string[] {
 }
 
 describe('whatever comes', () => {
+  test('the memory of a thousand rounds is that of four', () => {
+    let memory = NO_FEEDBACK
+    for (let i = 0; i < 1_000; i++)
+      memory = checkRetryLoop('needs_changes', [`point ${i}`], i, 9_999, memory, { workspace: `tree-${i}` }).memory
+    expect(memory.rounds.length).toBe(4)
+    expect(JSON.stringify(memory).length).toBeLessThan(1_000)
+  })
+
   const text = fc.oneof(fc.constantFrom('a', 'b', 'mend it'), fc.string({ maxLength: 4_000 }), fc.lorem({ maxCount: 300 }))
   test('the memory stays below 4 kB, and a run of identical feedback is caught at exactly the configured count', () => {
     fc.assert(

@@ -119,6 +119,8 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
       'thread.append': (_, params) => void appends.push(params),
       ask: ({ self }, params) => {
         asks.push(params)
+        // A team without limits would ask for ever, and no timeout of the test would come through.
+        if (asks.length > 100) throw new Error('asked 100 times')
         const reply = answers[params.to.split('/').at(-1)!]!(params.event)
         queueMicrotask(() => {
           const waits = reply !== null && typeof reply === 'object' && 'waitMs' in reply

@@ -50,7 +50,8 @@ function thrown(message: string): never {
 const exitWith = (reason: ExitReason): Json => ({ [EXIT_KEY]: reason as unknown as Json })
 
 /** What the stage answers, when it likes to. */
-const call = effect({ kind: 'stage.call', input: z.object({ of: z.json() }), output: z.json(), repeat: 'repeat' })
+const json = z.json() as unknown as z.ZodType<Json>
+const call = effect({ kind: 'stage.call', input: z.object({ of: json }), output: json, repeat: 'repeat' })
 
 const base = setup({
   types: {

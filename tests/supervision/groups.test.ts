@@ -93,6 +93,18 @@ ours('a member that dies while its group is being stopped is part of that restar
   ])
 })
 
+ours('a member that dies while its group comes back is part of the next try, should another one fail', async ({ set }) => {
+  const team = { strategy: 'one_for_all', intensity: 2, children: [child('a'), child('b', { readyTag: 'up' })] }
+  const stage = await set(team, { b: [{}, { start: 'hang' }, {}] })
+  await stage.boom('a')
+  await stage.boom('a')
+  expect(stage.lives().slice(3)).toEqual(['crashed a#1', 'asked b#1', 'ended b#1 ordered', 'started a#2', 'started b#2', 'crashed a#2'])
+  await stage.boom('b')
+  expect(stage.lives().slice(9)).toEqual(['crashed b#2', 'started a#3', 'started b#3'])
+  expect(stage.restartsOf('a') + stage.restartsOf('b')).toBe(2)
+  expect(await stage.standing()).toEqual({ a: 'running', b: 'running' })
+})
+
 const finishedOnes = { strategy: 'one_for_all', children: [child('a'), child('b'), child('t', { restart: 'transient' })] }
 
 sup('SUP-36', async ({ set }) => {

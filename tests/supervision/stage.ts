@@ -216,7 +216,7 @@ export class Stage {
 
   async #start(tree: TreeSpec): Promise<void> {
     const store = this.#open()
-    this.#life = { store, session: await this.#engine(store).start(tree, this.#host, { id: RUN }) }
+    this.#life = { store, session: await this.#engine(store).start(tree, this.#host, { id: RUN, quarantine: false }) }
     await this.rest()
   }
 

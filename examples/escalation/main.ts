@@ -1,11 +1,17 @@
 /** A crash that restarts do not mend goes upwards, supervisor by supervisor, until the run ends and says why. Run it: npx node main.ts */
-import { setup } from 'xstate'
+import { assign, setup } from 'xstate'
 import { createTroupe, memoryStore } from '../../src/index.ts'
 
-const jams = (): boolean => {
-  throw new Error('paper jam')
-}
-const printer = setup({ guards: { jams } }).createMachine({ id: 'printer', after: { 5: { guard: 'jams' } } })
+const printer = setup({}).createMachine({
+  id: 'printer',
+  after: {
+    5: {
+      actions: assign(() => {
+        throw new Error('paper jam')
+      }),
+    },
+  },
+})
 const clock = setup({}).createMachine({ id: 'clock' })
 
 const troupe = createTroupe({ store: memoryStore(), machines: { printer, clock } })

@@ -40,6 +40,10 @@ export const STATIC_CHILDREN_MAX = 200
 export const HOST_TIMER_MS_MAX = 2_147_483_647
 /** Time for running effects to end after an abort, before their processes are ended. */
 export const ABORT_GRACE_MS = 2_000
+/** Errors of an actor count for its health for this long. */
+export const HEALTH_WINDOW_MS = 300_000
+/** Errors within that time that are counted one by one; above, it is at least so many. */
+export const HEALTH_ERRORS_MAX = 100
 /** Effects of one run that may be in flight at once. */
 export const EFFECTS_IN_FLIGHT_MAX = 64
 /** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */

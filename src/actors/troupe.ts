@@ -14,9 +14,11 @@ import type { MigrationSpec } from '../runtime/migrations.ts'
 import { createRegistry, type Handlers, type Machines } from '../runtime/registry.ts'
 import type { Store } from '../runtime/store.ts'
 import { teamEffects } from './effects.ts'
+import { healthJudge } from './health.ts'
 import type { Provider } from './provider.ts'
 import { scripted } from './providers/scripted.ts'
 import { reap } from './reaper.ts'
+import { vitals } from './vitals.ts'
 
 export interface TroupeOptions<M extends Machines> {
   /** Where runs are kept; a shorthand for `engine: localEngine({ store })`. */
@@ -62,6 +64,8 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
     machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor, [DYNAMIC_MACHINE]: dynamic },
     effects: { ...teamEffects({ provider, root }).handlers, ...options.effects },
     reap: options.reap ?? reap,
+    health: healthJudge,
+    vitals,
     migrations: { ...options.migrations, [SUPERVISOR_MACHINE]: supervisorMigrations },
   })
   return {

@@ -66,7 +66,8 @@ function treeOf(context: Context, app: App, item: RunItem): readonly string[] {
   if (FINAL.includes(row.status)) return resultTree(endedReport(app, item), look)
   const sinceCommitMs = item.owned ? Math.max(0, context.now() - row.clock.wallMs) : 0
   const status = statusWords(item, standingOf(row, item.owned))
-  return sceneLines({ row, tree: treeView(app.store, row.run), effects, status, runMs: row.clock.runMs + sinceCommitMs }, look)
+  const runMs = row.clock.runMs + sinceCommitMs
+  return sceneLines({ row, tree: treeView(app.store, row.run, undefined, { runMs }), effects, status, runMs }, look)
 }
 
 const endedReport = (app: App, { row, short }: RunItem) => reportOf(app, resultOf(row, app.store), { short, recovery: null })
@@ -86,7 +87,7 @@ function showJson({ io, now }: Context, store: Store, item: RunItem): void {
     type: 'result',
     ...runObject(item, now()),
     output: row.output,
-    tree: tree === null ? null : treeObject(tree),
+    tree: tree === null ? null : treeObject(tree, atRunMs),
     effects: effects.map((effect) => effectObject(effect, atRunMs)),
   })
 }

@@ -121,7 +121,7 @@ function saying(enqueue: unknown, context: CoderContext, { topic, messages }: { 
   actions.assign({ conversations: grown(context, topic, messages) })
 }
 
-interface CallEnd {
+export interface CallEnd {
   readonly content: string
   readonly seen: Seen | null
   readonly wrote?: boolean

@@ -178,15 +178,18 @@ export const rules = base.extend({
       const facts = { count, max, periodMs, child: end.id, last: end.reason }
       const exit: ExitReason = { kind: 'shutdown', detail: 'gave_up', output: facts }
       enqueue.assign({ ...withChild(context, end.id, { status: 'stopped' }), window, exit })
+      // It is not restarted: what it had begun, and who lives below it, ends now and not with the last of its siblings.
+      enqueue({ type: 'cell.settle', params: { id: end.id } })
       enqueue.emit({ type: 'supervisor.gave_up', ...facts })
     }),
     complete: base.assign(({ context, event }) => ({ exit: completion(context, event as CellExited) })),
-    failStart: base.assign(({ context, event }) => {
+    failStart: base.enqueueActions(({ context, event, enqueue }) => {
       const end = ended(event)
-      if (end === null) return {}
+      if (end === null) return
       const message = `child '${end.id}' of ${context.flags.id} failed to start: ${causeOf(end.reason)}`
       const error = { code: 'E_START_FAILED', message, child: end.id, cause: end.reason }
-      return { ...withChild(context, end.id, { status: 'stopped' }), exit: { kind: 'error', error } }
+      enqueue.assign({ ...withChild(context, end.id, { status: 'stopped' }), exit: { kind: 'error', error } })
+      enqueue({ type: 'cell.settle', params: { id: end.id } })
     }),
     obey: base.assign({ exit: { kind: 'shutdown', detail: 'ordered' } }),
     /** An assignment of nothing, so that `can(shutdown)` holds: an engine ends at once what does not take the event. */

@@ -4,10 +4,12 @@
  */
 import type { EffectCall, EffectDeclaration, EffectHandler, Usage } from '../effect.ts'
 import type { ErrorData } from '../errors.ts'
+import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
 import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
 import type { DeadlinePolicy } from './deadline-policy.ts'
+import type { HealthJudge, Vitals } from './health.ts'
 import type { PlainLogic } from './logic/kinds.ts'
 import type { Migrated } from './migrations.ts'
 import type { WaitingMail } from './past.ts'
@@ -35,6 +37,10 @@ export interface Host {
   action(machine: string, name: string, call: EffectCall<Json>): Promise<void> | void
   /** Ends what effects of a dead process left behind (processes with the run's tag), before any probe or repeat. Returns what was ended. */
   reap(run: string): Promise<readonly { readonly pid: number; readonly command: string }[]>
+  /** Judges how supervised actors stand. Without one nothing is judged. */
+  readonly health?: HealthJudge | undefined
+  /** What the processes of an effect are doing, asked before its silence counts. Default: nothing is known of any. */
+  readonly vitals?: Vitals | undefined
 }
 
 /** An actor as an older version of its machine has left it. */
@@ -101,6 +107,8 @@ export interface CellView {
   /** Open effects. */
   readonly effects: readonly { readonly id: string; readonly kind: string; readonly status: string; readonly attempt: number }[]
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly costUsd: number | null }
+  /** How it stands, with the proof. Absent for actors that are over. */
+  readonly health?: Health | undefined
   readonly children: readonly CellView[]
 }
 

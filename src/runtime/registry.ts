@@ -55,6 +55,8 @@ export interface RegistryOptions {
   /** By the name under which machines invoke the effect, or by its kind. */
   readonly effects?: Readonly<Record<string, AnyEffectHandler | undefined>>
   readonly reap?: Host['reap']
+  readonly health?: Host['health']
+  readonly vitals?: Host['vitals']
   /** By the name of the machine. */
   readonly migrations?: Migrations
 }
@@ -158,6 +160,8 @@ export function createRegistry(options: RegistryOptions): Host {
     logic: (name, src) => logicOf(entryOf(name), src),
     action: (name, action, call) => performAction(entryOf(name).machine, action, call),
     reap: options.reap ?? (async () => []),
+    health: options.health,
+    vitals: options.vitals,
   }
 }
 

@@ -71,6 +71,8 @@ export interface CellRow {
   readonly restart?: Restart | undefined
   readonly health?: HealthSpec | false | undefined
   readonly limits?: ActorLimits | undefined
+  /** What a judge of its health remembers over a crash: see health.ts. */
+  readonly judged?: Json | undefined
   /** Where `limits` bound the rate: when the children of the last minute were started, on the run clock. */
   readonly starts?: readonly number[] | undefined
 }

@@ -1,14 +1,25 @@
 /** The tree as people see it: at its last commit, or at any position before. */
+
+import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
 import type { Address } from '../protocol.ts'
 import type { EncodedSnapshot } from './cell.ts'
 import type { CellView, RunSession } from './engine.ts'
+import { standingOf } from './health.ts'
 import { waitingMail } from './past.ts'
 import { plainSnapshot } from './snapshot.ts'
-import type { CellRow, EffectRow, Store } from './store.ts'
+import type { AskRow, CellRow, EffectRow, RunRow, Store } from './store.ts'
+
+/** What is known of a run that lives in this process, or how late it is. */
+interface Live {
+  /** What its judge says of an actor. */
+  readonly health?: ((address: Address) => Health | undefined) | undefined
+  /** Run clock now. Default: that of the rows. */
+  readonly runMs?: number | undefined
+}
 
 /** The tree of a run when its journal ended at a position (default: now), whoever runs it. Between turns a live tree is what is stored. */
-export function treeView(store: Store, run: string, at?: number): CellView {
+export function treeView(store: Store, run: string, at?: number, live: Live = {}): CellView {
   const row = store.run(run)
   const depth = new Map<Address, number>()
   for (const { to } of waitingMail(store, run, at)) depth.set(to, (depth.get(to) ?? 0) + 1)
@@ -18,9 +29,18 @@ export function treeView(store: Store, run: string, at?: number): CellView {
       snapshot: (row) => store.snapshot(run, row.address, row.incarnation, at),
       mailbox: (address) => depth.get(address) ?? 0,
       effects: store.effects(run, at),
+      asks: store.image(run, at).asks,
+      health: live.health ?? (() => undefined),
+      now: live.runMs ?? (row === null ? 0 : clockAt(store, row, at)),
     },
     row?.tree ?? null,
   )
+}
+
+/** Run clock at a position: the two clocks were read together at the last commit. */
+function clockAt(store: Store, { run, clock, position }: RunRow, at = position): number {
+  const entry = at >= position ? undefined : store.journal(run, at - 1, 1)[0]
+  return entry === undefined ? clock.runMs : Math.max(0, clock.runMs - (clock.wallMs - entry.at))
 }
 
 /** An actor's snapshot as the store has it, at a position. */
@@ -35,6 +55,9 @@ interface Source {
   snapshot(row: CellRow): EncodedSnapshot | null
   mailbox(address: Address): number
   readonly effects: readonly EffectRow[]
+  readonly asks: readonly AskRow[]
+  health(address: Address): Health | undefined
+  readonly now: number
 }
 
 function viewOf(source: Source, tree: Json): CellView {
@@ -44,7 +67,14 @@ function viewOf(source: Source, tree: Json): CellView {
   }
   const effects = new Map<Address, EffectRow[]>()
   for (const row of source.effects) effects.set(row.owner, [...(effects.get(row.owner) ?? []), row])
-  const one = (row: CellRow): CellView => cellView(source, row, effects.get(row.address) ?? [], (kids.get(row.address) ?? []).map(one))
+  const asks = new Map<Address, AskRow[]>()
+  for (const ask of source.asks) if (ask.asker !== null) asks.set(ask.asker.address, [...(asks.get(ask.asker.address) ?? []), ask])
+  const healthOf = (row: CellRow): Health =>
+    source.health(row.address) ?? standingOf(row, effects.get(row.address) ?? [], asks.get(row.address) ?? [], source.now)
+  const one = (row: CellRow): CellView => ({
+    ...cellView(source, row, effects.get(row.address) ?? [], (kids.get(row.address) ?? []).map(one)),
+    health: healthOf(row),
+  })
   const root = source.cells.find((row) => row.parent === null)
   return root === undefined ? endedRoot(tree, effects) : one(root)
 }

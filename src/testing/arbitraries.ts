@@ -28,7 +28,12 @@ export interface TreeOptions {
 }
 
 const STRATEGIES: readonly Strategy[] = ['one_for_one', 'one_for_all', 'rest_for_one']
-const RESTARTS: readonly Restart[] = ['permanent', 'permanent', 'permanent', 'transient', 'transient', 'temporary']
+/** Mostly permanent: a branch that is gone is not tested any more. */
+const restarts: Arbitrary<Restart> = oneof(
+  { weight: 6, arbitrary: constant('permanent' as const) },
+  { weight: 2, arbitrary: constant('transient' as const) },
+  { weight: 1, arbitrary: constant('temporary' as const) },
+)
 
 /** A tree `root`. It has much patience; the supervisors below have little. */
 export function trees(options: TreeOptions): Arbitrary<TreeSpec> {
@@ -79,7 +84,7 @@ function flags({ backoff = true }: TreeOptions): Arbitrary<Omit<StaticSupervisor
     // Long enough for the longest waits before all restarts that are allowed.
     periodMs: integer({ min: 2_000, max: 20_000 }),
     backoff: waits,
-    restart: constantFrom(...RESTARTS),
+    restart: restarts,
     significant: boolean(),
   }).map(({ backoff: wait, ...own }) => (wait === undefined ? own : { ...own, backoff: wait }))
 }
@@ -88,7 +93,7 @@ function workers({ workers: sources, input }: TreeOptions): Arbitrary<ChildSpec>
   return record({
     id: constant('w'),
     src: constantFrom(...sources),
-    restart: constantFrom(...RESTARTS),
+    restart: restarts,
     from: constantFrom('initial' as const, 'checkpoint' as const),
     shutdownMs: oneof(constant('brutal' as const), integer({ min: 0, max: 1_000 })),
     significant: boolean(),

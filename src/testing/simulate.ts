@@ -119,9 +119,9 @@ class Simulation {
   async run(): Promise<SimulationReport> {
     const { troupe } = this.#process
     const { input } = this.#options
-    this.#process.host(
-      await this.#scheduler.drive(troupe.start(this.#tree, { id: RUN, quarantine: false, ...(input === undefined ? {} : { input }) })),
-    )
+    // It is the simulation that kills the process, and not the run.
+    const options = { id: RUN, quarantine: false as const, ...(input === undefined ? {} : { input }) }
+    this.#process.host(await this.#scheduler.drive(troupe.start(this.#tree, options)))
     try {
       await this.#play()
       await this.#finish()

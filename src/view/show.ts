@@ -2,9 +2,12 @@
  * One run closely: its actors with their states and what each is busy with, or its effects.
  *
  *   team                  supervisor one_for_one, at most 3 restarts in 60s           running 14.2s
- *   ├─ ● coder            generating         busy: e12 llm.generate, attempt 1        0.4s
- *   └─ ○ reviewer         idle               waiting: 0 events                        1 restart
+ *   ├─ ● coder            generating         busy: e12 llm.generate 0.4s
+ *   ├─ ○ reviewer         generating         waiting on rate limit (e31 llm.generate), 1.1s left   1 restart
+ *   └─ ○ executor         idle               healthy
  */
+
+import type { Health } from '../health.ts'
 import type { Json, JsonObject } from '../json.ts'
 import { isSupervisor } from '../protocol.ts'
 import type { CellView } from '../runtime/engine.ts'
@@ -57,7 +60,7 @@ function actingOf(cell: CellView): Acting {
   if (cell.effects.some(({ status }) => status === 'in_doubt')) return 'in_doubt'
   if (cell.status === 'error') return 'restarting'
   if (cell.status === 'done' || cell.status === 'stopped') return cell.status
-  return cell.effects.length > 0 ? 'working' : 'waiting'
+  return cell.effects.length > 0 && cell.health?.state !== 'waiting' ? 'working' : 'waiting'
 }
 
 function supervisorWords({ tree }: RunRow, root: boolean): string {
@@ -66,13 +69,24 @@ function supervisorWords({ tree }: RunRow, root: boolean): string {
   return `supervisor ${strategy ?? 'one_for_one'}, at most ${plural(intensity ?? 1, 'restart')} in ${duration(periodMs ?? 5_000)}`
 }
 
+/** How it stands, and why. An effect in flight is told with its time, which goes on. */
 function evidence(cell: CellView, { effects, runMs }: Scene): string {
-  const open = cell.effects[0]
-  if (open === undefined) return cell.mailbox > 0 ? `${plural(cell.mailbox, 'event')} waiting` : 'idle'
-  const row = effects.find(({ id }) => id === open.id)
-  const since = row?.startedAt === null || row === undefined ? '' : `, ${duration(Math.max(0, runMs - row.startedAt))}`
-  const word = open.status === 'started' ? 'busy' : open.status === 'in_doubt' ? 'in doubt' : 'owed'
-  return `${word}: ${open.id} ${open.kind}${open.attempt > 1 ? `, attempt ${open.attempt}` : ''}${since}`
+  const { health } = cell
+  if (health === undefined || health.state === 'healthy') return cell.mailbox > 0 ? `${plural(cell.mailbox, 'event')} waiting` : 'healthy'
+  const row = effects.find(({ id }) => id === health.on)
+  if (health.state === 'busy' && row !== undefined) return `busy: ${health.evidence}${sinceWords(row, runMs)}`
+  if (health.state === 'waiting') return `waiting on ${String(health.on).replace('_', ' ')}${waitingWords(cell, health, effects, runMs)}`
+  return `${health.state.replace('_', ' ')}: ${health.evidence}`
+}
+
+const sinceWords = ({ startedAt }: EffectRow, runMs: number): string =>
+  startedAt === null ? '' : ` ${duration(Math.max(0, runMs - startedAt))}`
+
+function waitingWords(cell: CellView, { on, evidence: words }: Health, effects: readonly EffectRow[], runMs: number): string {
+  const next = effects.find(({ id, nextAt }) => nextAt !== null && cell.effects.some((open) => open.id === id))
+  if (next?.nextAt == null || on === 'person' || on === 'child') return on === 'child' ? ` ${words}` : `: ${words}`
+  const { id, kind, nextAt } = next
+  return ` (${id} ${kind}), ${duration(Math.max(0, nextAt - runMs))} left`
 }
 
 function notes({ mailbox, restarts }: CellView): string {
@@ -122,7 +136,7 @@ export function effectObject(row: EffectRow, atRunMs: (runMs: number) => number)
 }
 
 /** `tree` of `troupe.run/1`. */
-export function treeObject(cell: CellView): JsonObject {
+export function treeObject(cell: CellView, atRunMs: (runMs: number) => number): JsonObject {
   const { address, incarnation, machine, version, state, status, tags, mailbox, restarts, usage } = cell
   return {
     path: address,
@@ -132,11 +146,18 @@ export function treeObject(cell: CellView): JsonObject {
     state,
     status,
     tags,
+    health: healthObject(cell.health, atRunMs),
     mailbox,
     restarts: { count: restarts },
     usage: { tokens: usage.inputTokens + usage.outputTokens, costUsd: usage.costUsd },
-    children: cell.children.map(treeObject),
+    children: cell.children.map((child) => treeObject(child, atRunMs)),
   }
+}
+
+function healthObject(health: Health | undefined, atRunMs: (runMs: number) => number): Json {
+  if (health === undefined) return null
+  const { state, on, since, evidence: words, proof, errors } = health
+  return { state, on, since: iso(atRunMs(since)), evidence: words, proof, errors: { ...errors } }
 }
 
 function isEmpty(value: Json | undefined): boolean {

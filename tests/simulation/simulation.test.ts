@@ -10,8 +10,8 @@ import { storyOf, Totals } from './totals.ts'
 
 const NIGHTLY = process.env['TROUPE_NIGHTLY'] !== undefined
 const SEED = process.env['TROUPE_SEED']
-const DENSE: Size = { min: 125, max: 175, gapMs: 500 }
-const SPARSE: Size = { min: 125, max: 175, gapMs: 16_000 }
+const DENSE: Size = { min: 120, max: 165, gapMs: 500 }
+const SPARSE: Size = { min: 120, max: 165, gapMs: 16_000 }
 const PART_SEEDS = 500
 const PARTS = NIGHTLY ? 20 : 1
 

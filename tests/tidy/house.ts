@@ -23,7 +23,7 @@ export interface Layer {
 export const LAYERS: readonly Layer[] = [
   {
     name: 'leaves',
-    files: ['src/errors.ts', 'src/limits.ts', 'src/json.ts', 'src/effect.ts', 'src/protocol.ts', 'src/catalogue.ts'],
+    files: ['src/errors.ts', 'src/limits.ts', 'src/json.ts', 'src/effect.ts', 'src/protocol.ts', 'src/health.ts', 'src/catalogue.ts'],
     may: ['leaves'],
     pure: true,
   },
@@ -70,6 +70,7 @@ export const ADAPTERS: readonly string[] = [
   'src/actors/gate.ts',
   'src/actors/promotion.ts',
   'src/actors/reaper.ts',
+  'src/actors/vitals.ts',
   'src/actors/workspace.ts',
   'src/http/',
   'src/cli/',

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import type { Health } from '../../src/health.ts'
 import type { CellView } from '../../src/runtime/engine.ts'
 import { castOf, tokensByActor } from '../../src/view/actors.ts'
 import { PLAIN } from '../../src/view/look.ts'
-import { castView, effectTable, sceneLines, stateWords } from '../../src/view/show.ts'
+import { castView, effectTable, sceneLines, stateWords, treeObject } from '../../src/view/show.ts'
 import { EFFECTS, effectRow, runRow, STORY } from './samples.ts'
 
 test.each([
@@ -35,21 +36,53 @@ function cell(more: Partial<CellView>): CellView {
   }
 }
 
-test('a living tree shows states, what each actor is busy with, and what waits', () => {
+const health = (state: Health['state'], on: string | null, evidence: string): Health => ({
+  state,
+  on,
+  evidence,
+  since: 1_000,
+  proof: {},
+  errors: { total: 1, window: 1, perMinute: 0.2 },
+})
+
+test('a living tree shows states, how each actor stands with the proof, and what waits', () => {
   const busy = { id: 'e12', kind: 'llm.generate', status: 'started', attempt: 2 }
+  const later = { id: 'e31', kind: 'llm.generate', status: 'started', attempt: 1 }
+  const actor = (id: string, state: string, stands: Health, more: Partial<CellView> = {}) =>
+    cell({ id, address: `/team/${id}`, machine: id, state, health: stands, ...more })
   const tree = cell({
     children: [
-      cell({ id: 'coder', machine: 'coder', incarnation: 2, restarts: 1, state: 'generating', effects: [busy] }),
-      cell({ id: 'reviewer', machine: 'reviewer', state: 'idle', mailbox: 2 }),
+      actor('orchestrator', 'collecting', health('waiting', 'child', '/team/coder')),
+      actor('coder', 'generating', health('busy', 'e12', 'e12 llm.generate, attempt 2'), { incarnation: 2, restarts: 1, effects: [busy] }),
+      actor('other', 'generating', health('waiting', 'rate_limit', 'e31 llm.generate failed'), { effects: [later] }),
+      actor('executor', 'running', health('suspect', 'e40', 'e40 command.run: no sign of life for 1m')),
+      actor('reviewer', 'idle', health('healthy', null, 'nothing open'), { mailbox: 2 }),
+      actor('idle', 'idle', health('healthy', null, 'nothing open')),
     ],
   })
-  expect(
-    sceneLines({ row: runRow(), tree, effects: [effectRow({ status: 'started' })], status: 'running, pid 7', runMs: 60_000 }, PLAIN),
-  ).toEqual([
+  const effects = [effectRow({ status: 'started' }), effectRow({ id: 'e31', status: 'started', nextAt: 61_100 })]
+  expect(sceneLines({ row: runRow(), tree, effects, status: 'running, pid 7', runMs: 60_000 }, PLAIN)).toEqual([
     'team                  supervisor one_for_one, at most 3 restarts in 1m00s   running, pid 7',
-    '├─ ● coder#2          generating   busy: e12 llm.generate, attempt 2, 400ms   1 restart',
-    '└─ ○ reviewer         idle         2 events waiting                           mailbox 2',
+    '├─ ○ orchestrator     collecting   waiting on child /team/coder',
+    '├─ ● coder#2          generating   busy: e12 llm.generate, attempt 2 400ms               1 restart',
+    '├─ ○ other            generating   waiting on rate limit (e31 llm.generate), 1.1s left',
+    '├─ ○ executor         running      suspect: e40 command.run: no sign of life for 1m',
+    '├─ ○ reviewer         idle         2 events waiting                                      mailbox 2',
+    '└─ ○ idle             idle         healthy',
   ])
+})
+
+test('JSON tells how an actor stands, since when, and its errors', () => {
+  const tree = treeObject(cell({ health: health('busy', 'e12', 'e12 llm.generate') }), (runMs) => 1_700_000_000_000 + runMs)
+  expect(tree['health']).toEqual({
+    state: 'busy',
+    on: 'e12',
+    since: '2023-11-14T22:13:21.000Z',
+    evidence: 'e12 llm.generate',
+    proof: {},
+    errors: { total: 1, window: 1, perMinute: 0.2 },
+  })
+  expect(treeObject(cell({}), (runMs) => runMs)['health']).toBeNull()
 })
 
 test('the tree of a finished run is told by its journal', () => {

@@ -112,6 +112,16 @@ export function groupLives(group: number): boolean {
   }
 }
 
+/** Milliseconds of processor time that a process has used, with its children that have ended; 0 where it is hidden or gone. */
+export function cpuMsOf(pid: number): number {
+  const stat = readProc(`${pid}/stat`)
+  const ticks = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15)
+  return (ticks.reduce((sum, each) => sum + Number(each), 0) * 1_000) / TICKS
+}
+
 /** Fields of `/proc/<pid>/stat` (proc(5)); the name in brackets may hold anything. Null for zombies and for what is gone. */
 function readProcess(pid: number, bootedAt: number): Process | null {
   const stat = readProc(`${pid}/stat`)

@@ -7,9 +7,6 @@ import type { StepResult } from '../../runtime/cell.ts'
 import type { CellRow } from '../../runtime/store.ts'
 import { Broken, type Fact, type Invariant, type Quiet } from '../record.ts'
 
-/** Longer than any ordered stop of a tree should take that waits for one. */
-const ORPHANED_MS_MAX = 60_000
-
 interface Life {
   readonly inc: number
   /** What ended it, once it has ended. */
@@ -18,8 +15,6 @@ interface Life {
 
 export class Lives implements Invariant {
   readonly #newest = new Map<string, Life>()
-  /** Since when the supervisor above somebody is down, milliseconds. */
-  readonly #orphans = new Map<string, number>()
 
   fact({ type, path, inc, pos, data }: Fact, taken: StepResult | undefined): void {
     if (path === null || inc === null) return
@@ -40,19 +35,12 @@ export class Lives implements Invariant {
     }
   }
 
-  /** A supervisor that crashed and is not restarted, because the one above ends as well, takes its children along when that one has ended. */
-  #orphaned(address: string, runMs: number, what: string): void {
-    const since = this.#orphans.get(address) ?? runMs
-    this.#orphans.set(address, since)
-    if (runMs - since > ORPHANED_MS_MAX) throw new Broken('children of a supervisor that has ended are gone', `${what} since ${since}`)
-  }
-
   #acts(life: Life | undefined, name: string, pos: number, inc: number): void {
     if (life?.inc !== inc) throw new Broken('an address has one life at a time', `${name} takes a step at ${pos}, and #${life?.inc} lives`)
     if (life.end !== null) throw new Broken('who has ended does nothing more', `${name} takes a step at ${pos}, after its ${life.end}`)
   }
 
-  quiet({ cells, runMs }: Quiet): void {
+  quiet({ cells }: Quiet): void {
     for (const row of cells.values()) {
       if (row.status === 'ended' || row.parent === null) continue
       const above = cells.get(row.parent.address)
@@ -64,8 +52,7 @@ export class Lives implements Invariant {
           `${name} is of #${row.parent.incarnation} of ${above.address}, where #${above.incarnation} lives`,
         )
       if (above.status === 'ended' && isSupervisor(above.machine))
-        this.#orphaned(row.address, runMs, `${name} lives, and ${above.address} has ended`)
-      else this.#orphans.delete(row.address)
+        throw new Broken('children of a supervisor that has ended are gone', `${name} lives, and ${above.address} has ended`)
     }
   }
 }

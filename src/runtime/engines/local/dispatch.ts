@@ -23,10 +23,10 @@ export function owesNow(tree: Tree, performer: Performer): boolean {
   return false
 }
 
-/** Run clock of whatever is due first: a timer, a next attempt, the total deadline of an effect that waits, the deadline of the run. Infinity where nothing is. */
-export function nextDue(tree: Tree, performer: Performer): number {
+/** Run clock of whatever is due first: a timer, a next attempt, the total deadline of an effect that waits, the deadline of the run, or `judgedAt`, the next check of somebody's health. Infinity where nothing is. */
+export function nextDue(tree: Tree, performer: Performer, judgedAt: number): number {
   const deadlineAt = tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY
-  let dueAt = Math.min(deadlineAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
+  let dueAt = Math.min(deadlineAt, judgedAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
   for (const row of tree.effects.waiting()) {
     if (row.totalAt !== undefined) dueAt = Math.min(dueAt, row.totalAt)
     if (row.nextAt !== null && performer.hasRoom(row, [])) dueAt = Math.min(dueAt, row.nextAt)

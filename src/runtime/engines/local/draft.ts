@@ -86,6 +86,11 @@ export class Draft {
     this.#asksAdded.set(ask.ask, { ask, born: this.position })
   }
 
+  /** Asks of this commit that are open at its end. */
+  get asked(): readonly AskRow[] {
+    return [...this.#asksAdded.values()].map(({ ask }) => ask)
+  }
+
   askDone(ask: number): void {
     if (!this.#asksAdded.delete(ask)) this.#asksDone.push({ ask, died: this.position })
   }

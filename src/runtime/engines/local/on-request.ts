@@ -6,8 +6,8 @@ import { type Json, REF_KEY } from '../../../json.ts'
 import type { CellStart, ChildStanding, SupervisorEvent } from '../../../protocol.ts'
 import type { EventData } from '../../cell.ts'
 import { endCell } from './lifecycle.ts'
+import { addressOf, stopInOrder, type Turn } from './orders.ts'
 import { brokenLimit } from './spawns.ts'
-import { addressOf, stopInOrder, type Turn } from './supervise.ts'
 import type { Cell } from './tree.ts'
 
 type Why = Extract<SupervisorEvent, { type: 'cell.refused' }>['why']

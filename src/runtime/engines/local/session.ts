@@ -18,6 +18,7 @@ import { askFromOutside } from './asks.ts'
 import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
+import { Judges } from './health.ts'
 import type { Intake } from './intake.ts'
 import { settleOutcome } from './outcome.ts'
 import { Performer } from './performer.ts'
@@ -47,6 +48,7 @@ export class LocalSession implements RunSession {
   readonly #runClock: RunClock
   readonly #performer: Performer
   readonly #watchers: Watchers
+  readonly #judges: Judges
   readonly #turns: Turns
   readonly #done = Promise.withResolvers<Result>()
   #first: ((tree: Tree) => void) | null
@@ -70,14 +72,19 @@ export class LocalSession implements RunSession {
     this.#turns = new Turns(parts.tree, parts.limits)
     this.#runClock = new RunClock(parts.clock, parts.tree.run.clock)
     this.#watchers = new Watchers({ store: parts.store, run: this.id, clock: parts.clock })
+    const { health: judge, vitals } = parts.tree.host
+    const committed = (address: Address) => this.#store.cell(this.id, address)
+    this.#judges = new Judges({ run: this.id, judge, vitals, committed, take: (intake) => this.#take(intake) }, parts.tree.asks.values())
     this.#performer = new Performer({
       run: this.id,
       host: parts.tree.host,
       clock: parts.clock,
       now: () => this.#runClock.now(),
       thread: (name) => this.#store.thread(this.id, name),
-      progress: (row, data) =>
-        this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data }),
+      progress: (row, data) => {
+        this.#judges.progress(row, data, this.#runClock.now())
+        this.#watchers.live('live.progress', row.owner, new Date(this.#clock.wallMs()).toISOString(), { effect: row.id, data })
+      },
       settled: (row, outcome) =>
         this.#take({ to: row.owner, apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()), isOutcome: true }),
       room: () => this.#schedule(),
@@ -130,7 +137,8 @@ export class LocalSession implements RunSession {
   }
 
   tree(): CellView {
-    return treeView(this.#store, this.id)
+    const health = (address: Address) => (this.#failed ? undefined : this.#judges.of(address))
+    return treeView(this.#store, this.id, undefined, { health, runMs: this.#runClock.now() })
   }
 
   watch(options: WatchOptions = {}): AsyncIterable<Frame> {
@@ -195,6 +203,7 @@ export class LocalSession implements RunSession {
       ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#turns.waiting)
       if (ending !== null) writeEnding(this.#tree, ending)
       else if (!this.#draining) startOwed(this.#tree, this.#performer)
+      if (ending === null) this.#judges.turn(this.#tree)
       this.#commit()
     } catch (error) {
       this.#fail(error, taken)
@@ -234,6 +243,7 @@ export class LocalSession implements RunSession {
       this.#performer.obey(volatile)
       for (const row of perform) this.#performer.start(row)
     }
+    this.#judges.look(this.#tree.now)
     if (this.#tree.mail.size > 0 || this.#turns.waiting > 0 || owesNow(this.#tree, this.#performer)) this.#schedule()
     else this.#wakeLater()
   }
@@ -253,7 +263,7 @@ export class LocalSession implements RunSession {
   /** One host timer, for whatever is due first. */
   #wakeLater(): void {
     this.#cancelWake()
-    const dueAt = nextDue(this.#tree, this.#performer)
+    const dueAt = nextDue(this.#tree, this.#performer, this.#judges.dueAt)
     if (dueAt === Number.POSITIVE_INFINITY) return
     const delayMs = Math.min(Math.max(0, dueAt - this.#runClock.now()), HOST_TIMER_MS_MAX)
     this.#cancelWake = this.#clock.setTimer(delayMs, () => this.#schedule())

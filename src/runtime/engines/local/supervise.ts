@@ -1,12 +1,13 @@
 /** The reserved actions of a supervisor, turned into cells in the commit of the step that took them. */
 import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
-import { type CellRestart, type CellStart, type ExitReason, isSupervisor, type ReservedAction, SHUTDOWN_EVENT } from '../../../protocol.ts'
+import { type CellRestart, type CellStart, type ExitReason, isSupervisor, type ReservedAction } from '../../../protocol.ts'
 import type { ActionTaken, Envelope, EnvelopeKind } from '../../cell.ts'
 import { questionIsDead } from './asks.ts'
 import { setDeadline } from './deadline.ts'
 import { bury, endCell, reasonOf, retire, settle } from './lifecycle.ts'
 import { isRefused, report, stopAll, stopIsRefused } from './on-request.ts'
+import { addressOf, stopInOrder, type Turn } from './orders.ts'
 import { noteStarts } from './spawns.ts'
 import type { Cell, Tree } from './tree.ts'
 
@@ -26,18 +27,6 @@ export function supervise(tree: Tree, supervisor: Cell, envelope: Envelope, acti
   else if (type === 'cell.stop_all') stopAll(turn, params.shutdownMs)
   else if (type === 'cell.report') report(turn, params)
 }
-
-/** What an order of a supervisor is carried out with. */
-export interface Turn {
-  readonly tree: Tree
-  readonly supervisor: Cell
-  readonly envelope: Envelope
-  readonly op: number
-  readonly pos: number
-}
-
-/** Where a child of the supervisor lives. */
-export const addressOf = (turn: Turn, id: string): string => `${turn.supervisor.row.address}/${encodeURIComponent(id)}`
 
 function startCell(turn: Turn, start: CellStart): void {
   const { tree, supervisor } = turn
@@ -174,49 +163,10 @@ function answerForPoison(turn: Turn, next: Cell, { poison, ...reason }: Poisoned
   tree.post(turn.envelope, turn.op, { kind: poison.kind, ...to, event, child }, pos)
 }
 
-/** An ordered stop: `shutdown` if the state accepts it, then up to `shutdownMs`; else the end at once. */
 function orderStop(turn: Turn, { id, shutdownMs, onRequest }: Extract<ReservedAction, { type: 'cell.stop' }>['params']): void {
   if (onRequest === true && stopIsRefused(turn, id)) return
   const cell = turn.tree.cells.get(addressOf(turn, id))
   if (cell !== undefined) stopInOrder(turn, cell, shutdownMs, turn.envelope)
-}
-
-/** @param current  the envelope whose cascade it belongs to; null: one of its own. */
-export function stopInOrder(turn: Turn, cell: Cell, shutdownMs: number, current: Envelope | null): void {
-  const { tree } = turn
-  if (cell.row.status === 'ended' || cell.row.status === 'gone') return
-  const { address, incarnation } = cell.row
-  const snapshot = tree.snapshotOf(cell)
-  const accepts =
-    snapshot !== null &&
-    cell.row.status === 'active' &&
-    tree.host.accepts(cell.row.machine, snapshot, cell.row.children, { type: SHUTDOWN_EVENT })
-  if (!accepts) {
-    tree.post(
-      current,
-      turn.op,
-      { kind: 'stop', to: address, incarnation, from: turn.supervisor.row.address, event: { type: 'troupe.stop' } },
-      turn.pos,
-    )
-    return
-  }
-  tree.setTimer({
-    owner: address,
-    incarnation,
-    id: 'troupe.stop',
-    to: address,
-    life: null,
-    event: { type: 'troupe.kill' },
-    dueAt: tree.now + shutdownMs,
-    kind: 'stop',
-    cause: turn.pos,
-  })
-  tree.post(
-    current,
-    turn.op,
-    { kind: 'system', to: address, incarnation, from: turn.supervisor.row.address, event: { type: SHUTDOWN_EVENT } },
-    turn.pos,
-  )
 }
 
 function kill(turn: Turn, { id, error, onRequest }: Extract<ReservedAction, { type: 'cell.kill' }>['params']): void {

@@ -32,8 +32,8 @@ export const isQuestion = ({ type }: { readonly type: string }): boolean =>
 /** Serves one request. */
 export function serve(context: SupervisorContext, request: Request): Plan {
   const { replyTo } = request
-  if (request.type === 'child.list') return only(reply(replyTo, { type: 'child.list', children: context.children.map(standing) }))
-  if (request.type === 'child.count') return only(reply(replyTo, { type: 'child.count', ...counts(context.children.map(standing)) }))
+  if (request.type === 'child.list') return only(reply(replyTo, { type: 'child.list', children: standings(context) }))
+  if (request.type === 'child.count') return only(reply(replyTo, { type: 'child.count', ...counts(standings(context)) }))
   if (request.type === 'child.start') return start(context, request)
   const { id } = request as { readonly id: unknown } & Request
   const child = context.children.find((other) => other.spec.id === id)
@@ -52,6 +52,10 @@ export const refuseAll = (requests: readonly Request[]): Plan => ({
 })
 
 const idOf = (request: Request): string | null => ('id' in request && typeof request.id === 'string' ? request.id : null)
+
+/** All children, as they are told to who asks. The one that made its group restart is restarting; those that wait behind it are stopped. */
+const standings = ({ children, group }: SupervisorContext): ChildStanding[] =>
+  children.map((child) => standing(child.status === 'waiting' && child.spec.id === group?.trigger ? { ...child, status: 'delayed' } : child))
 
 /** How a child stands, in OTP's words: what waits for its restart is restarting. */
 function standing({ spec, status, incarnation }: SupervisedChild): ChildStanding {

@@ -48,7 +48,7 @@ export function openFaulty(
   const local = localEngine({ store, clock, limits: { turnStepsMax } })
   const engine: Engine = {
     ...local,
-    start: (tree, host, options) => local.start(tree, faulty(host), options),
+    start: (tree, host, options) => local.start(tree, faulty(host), { quarantine: false, ...options }),
     resume: (run, host, options) => local.resume(run, faulty(host), options),
   }
   const troupe = createTroupe({ engine, machines, reap: async () => [] })

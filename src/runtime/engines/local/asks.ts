@@ -135,11 +135,14 @@ export function closeAsks(tree: Tree, cell: Cell, cause: number, reason: ExitRea
   for (const row of [...tree.asks.values()]) {
     if (row.asker?.address === address && isBound(cell.row, row.asker.incarnation)) {
       close(tree, row)
-    } else if (row.to === address && !unread.has(`${PREFIX}${row.ask}`)) {
+    } else if (row.to === address && !unread.has(`${PREFIX}${row.ask}`) && !isAnswered(tree, row)) {
       down(tree, row, cause, incarnation, reason)
     }
   }
 }
+
+/** It was answered by the last step of the one who was asked: the answer is on its way. */
+const isAnswered = (tree: Tree, row: AskRow): boolean => tree.mail.waiting(`${PREFIX}${row.ask}`).length > 0
 
 /** Nobody will answer any more. */
 function down(tree: Tree, row: AskRow, cause: number, incarnation: number, reason: ExitReason): void {

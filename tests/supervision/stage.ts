@@ -216,10 +216,7 @@ export class Stage {
 
   async #start(tree: TreeSpec): Promise<void> {
     const store = this.#open()
-<<<<<<< HEAD
     // It dies more often than a process may: quarantine would hold it back, and has tests of its own.
-=======
->>>>>>> quarantine
     this.#life = { store, session: await this.#engine(store).start(tree, this.#host, { id: RUN, quarantine: false }) }
     await this.rest()
   }

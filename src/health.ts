@@ -12,8 +12,8 @@ export interface Health {
   readonly state: HealthState
   /** `waiting`: on `child`, `person`, `rate_limit` or `provider`. `degraded`: on `errors` or the code of what is missing. `stopped`: how it ended. Else the effect, or null. */
   readonly on: string | null
-  /** Run clock, milliseconds. */
-  readonly since: number
+  /** Run clock, milliseconds. Null where the rows of the run do not tell. */
+  readonly since: number | null
   /** The proof in words, as of the last fact: `e12 command.run, process 4121 at 94% cpu`. */
   readonly evidence: string
   /** The proof as data. */

@@ -55,12 +55,12 @@ const NO_ERRORS: HealthErrors = { total: 0, window: 0, perMinute: 0 }
 /** How an actor stands by its rows: what is on record, else what is open. `now` is the run clock at the position of the rows. */
 export function standingOf(row: CellRow, effects: readonly EffectRow[], asks: readonly AskRow[], now: number): Health {
   const memory = (row.judged ?? null) as unknown as HealthMemory | null
-  const known = { since: now, proof: {}, errors: memory?.errors ?? NO_ERRORS }
+  const known = { since: null, proof: {}, errors: memory?.errors ?? NO_ERRORS }
   if (row.status === 'ended') return ended(row, memory)
   const open = effects.filter(isOpen)
   if (memory?.health != null && memory.health.state !== 'wedged' && (memory.until ?? now + 1) > now) return memory.health
   const flying = open.find(({ status, nextAt }) => status === 'started' && nextAt === null)
-  if (flying !== undefined) return { ...known, state: 'busy', on: flying.id, since: flying.startedAt ?? now, evidence: labelOf(flying) }
+  if (flying !== undefined) return { ...known, state: 'busy', on: flying.id, since: flying.startedAt, evidence: labelOf(flying) }
   return { ...known, ...(waiting(open, asks, now) ?? { state: 'healthy', on: null, evidence: 'nothing open' }) }
 }
 
@@ -96,5 +96,5 @@ function ended({ exit }: CellRow, memory: HealthMemory | null): Health {
   const errors = memory?.errors ?? NO_ERRORS
   if (memory?.health?.state === 'wedged') return { ...memory.health, errors }
   const words = kind === 'error' ? `${error?.code}: ${error?.message}` : kind
-  return { state: 'stopped', on: error?.code ?? kind, since: 0, evidence: words, proof: { reason: exit ?? null }, errors }
+  return { state: 'stopped', on: error?.code ?? kind, since: null, evidence: words, proof: { reason: exit ?? null }, errors }
 }

@@ -157,7 +157,7 @@ export function treeObject(cell: CellView, atRunMs: (runMs: number) => number): 
 function healthObject(health: Health | undefined, atRunMs: (runMs: number) => number): Json {
   if (health === undefined) return null
   const { state, on, since, evidence: words, proof, errors } = health
-  return { state, on, since: iso(atRunMs(since)), evidence: words, proof, errors: { ...errors } }
+  return { state, on, since: since === null ? null : iso(atRunMs(since)), evidence: words, proof, errors: { ...errors } }
 }
 
 function isEmpty(value: Json | undefined): boolean {

@@ -230,7 +230,7 @@ test('any facts in any order end in a known state with a proof, and nobody is we
         keep(told, flying)
         const { health, ledger } = snapshot.context
         expect(HEALTH_STATES).toContain(health.state)
-        expect([snapshot.value, health.evidence === '', health.since <= now]).toEqual([health.state, false, true])
+        expect([snapshot.value, health.evidence === '', (health.since ?? 0) <= now]).toEqual([health.state, false, true])
         expect((nextAt(ledger) ?? now) >= now).toBe(true)
         expect(health.errors.window <= health.errors.total).toBe(true)
         if (snapshot.value !== 'wedged' || before === 'wedged') continue

@@ -132,6 +132,7 @@ test('snapshot and tree show the last commit: states, contexts, tags, incarnatio
   await waitUntil('it is restarted', () => session.snapshot('/top/one')?.incarnation === 2)
   const usage = { inputTokens: 0, outputTokens: 0, costUsd: 0 }
   const common = { version: '1', mailbox: 0, effects: [], usage }
+  const healthy = { state: 'healthy', on: null, since: null, evidence: 'nothing open', proof: {} }
   expect(session.tree()).toEqual({
     ...common,
     version: '2',
@@ -144,6 +145,7 @@ test('snapshot and tree show the last commit: states, contexts, tags, incarnatio
     tags: ['ready'],
     supervised: false,
     restarts: 0,
+    health: { ...healthy, errors: { total: 0, window: 0, perMinute: 0 } },
     children: [
       {
         ...common,
@@ -156,6 +158,7 @@ test('snapshot and tree show the last commit: states, contexts, tags, incarnatio
         tags: ['waiting'],
         supervised: true,
         restarts: 1,
+        health: { ...healthy, errors: { total: 1, window: 1, perMinute: 0.2 } },
         children: [],
       },
     ],

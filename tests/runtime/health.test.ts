@@ -1,6 +1,7 @@
 /** Health under the engine: silence is judged exactly when it is due, evidence first; only who is wedged is ended; counts survive the process. */
+import assert from 'node:assert/strict'
 import { expect, test } from 'vitest'
-import { sendTo, setup } from 'xstate'
+import { assign, sendTo, setup } from 'xstate'
 import { Failure, type RetryPolicy } from '../../src/effect.ts'
 import type { ChildSpec } from '../../src/protocol.ts'
 import type { RunSession } from '../../src/runtime/engine.ts'
@@ -282,3 +283,30 @@ const shownOf = (store: Store, run: string, id: string, at?: number) => {
   const health = treeView(store, run, at).children.find((child) => child.id === id)?.health
   return [health?.state, health?.on]
 }
+
+test('an actor that crashed and was restarted from the checkpoint is healthy, with one error; a child that crashed below it is an error, and no end', async () => {
+  const clock = new VirtualClock()
+  const kid = setup({}).createMachine({ id: 'kid', on: { boom: { actions: assign(() => assert.fail('kid')) } } })
+  const touchy = setup({ actors: { kid } }).createMachine({
+    id: 'touchy',
+    initial: 'up',
+    states: {
+      up: {
+        invoke: { src: 'kid', id: 'kid', onError: 'alone' },
+        on: { boom: { actions: assign(() => assert.fail('touchy')) }, pass: { actions: sendTo('kid', { type: 'boom' }) } },
+      },
+      alone: {},
+    },
+  })
+  const life = openLife(temporaryFolder(), { machines: { touchy }, clock })
+  const session = await life.troupe.start(only('touchy'))
+  const seen = async (type: string) => {
+    await session.send('/top/one', { type })
+    await clock.advance(0)
+    const health = session.tree().children[0]?.health
+    return [session.snapshot('/top/one')?.value, session.snapshot('/top/one')?.incarnation, health?.state, health?.errors.total]
+  }
+  expect(await seen('boom')).toEqual(['up', 2, 'healthy', 1])
+  await clock.advance(1)
+  expect(await seen('pass')).toEqual(['alone', 2, 'healthy', 2])
+})

@@ -159,8 +159,8 @@ export class Judges {
   }
 
   /** Lives that have ended or begun in this turn, in its order. */
-  #lives(tree: Tree, touched: Set<Address>): Map<Address, string[]> {
-    const crashes = new Map<Address, string[]>()
+  #lives(tree: Tree, touched: Set<Address>): Map<Address, News[]> {
+    const crashes = new Map<Address, News[]>()
     if (this.#draft !== tree.draft) this.#read = 0
     this.#draft = tree.draft
     const { journal } = tree.draft
@@ -171,7 +171,9 @@ export class Judges {
       const unit = this.#touch(tree, path, touched)
       if (unit !== null && type === 'actor.crashed') {
         const { code } = JSON.parse(data) as { code: string }
-        crashes.set(unit, [...(crashes.get(unit) ?? []), code])
+        // A child that XState made has crashed: an error of the actor, and not its end.
+        const crash: News = unit === path ? { type: 'actor.crashed', code } : { type: 'effect.failed', effect: path, kind: 'actor', code }
+        crashes.set(unit, [...(crashes.get(unit) ?? []), crash])
       }
     }
     return crashes
@@ -179,7 +181,8 @@ export class Judges {
 
   /** The supervised actor that an address counts for, or null. */
   #touch(tree: Tree, address: Address, touched: Set<Address>): Address | null {
-    for (let at: Address | undefined = address; at !== undefined; at = tree.cells.get(at)?.row.parent?.address) {
+    // By its place: a child that has crashed may be gone by now.
+    for (let at = address; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
       if (!this.#watches.has(at) && !tree.cells.get(at)?.row.supervised) continue
       touched.add(at)
       return at
@@ -187,7 +190,7 @@ export class Judges {
     return null
   }
 
-  #catchUp(tree: Tree, address: Address, crashes: readonly string[]): void {
+  #catchUp(tree: Tree, address: Address, crashes: readonly News[]): void {
     const cell = tree.cells.get(address)
     if (cell === undefined || cell.row.health === false || isSupervisor(cell.row.machine)) {
       this.#drop(address)
@@ -196,8 +199,9 @@ export class Judges {
     const watch = this.#watches.get(address) ?? this.#begin(tree, cell)
     this.#record(tree, watch, () => {
       this.#hearEffects(tree, watch, false)
-      for (const code of crashes) this.#hear(watch, tree.now, { type: 'actor.crashed', code })
-      if (watch.incarnation !== cell.row.incarnation) this.#restart(tree, watch, cell.row)
+      for (const crash of crashes) this.#hear(watch, tree.now, crash)
+      const isNewLife = watch.incarnation !== cell.row.incarnation || crashes.some(({ type }) => type === 'actor.crashed')
+      if (isNewLife && cell.row.status !== 'ended') this.#restart(tree, watch, cell.row)
       if (cell.row.status === 'ended') this.#hearEnd(tree, watch, cell.row)
       else this.#hearEffects(tree, watch, true)
       this.#hearAsks(tree, watch)

@@ -132,7 +132,7 @@ export interface DynamicSupervisorSpec extends SupervisorFlags {
 }
 
 /** What all children of a dynamic supervisor have in common. `input` is that of children that are started without one. */
-export interface DynamicTemplate extends Omit<ChildSpec, 'id' | 'significant'> {
+interface DynamicTemplate extends Omit<ChildSpec, 'id' | 'significant'> {
   /** Living children at once. Default: no limit. */
   readonly childrenMax?: number | undefined
 }

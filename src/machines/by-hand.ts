@@ -55,7 +55,9 @@ const idOf = (request: Request): string | null => ('id' in request && typeof req
 
 /** All children, as they are told to who asks. The one that made its group restart is restarting; those that wait behind it are stopped. */
 const standings = ({ children, group }: SupervisorContext): ChildStanding[] =>
-  children.map((child) => standing(child.status === 'waiting' && child.spec.id === group?.trigger ? { ...child, status: 'delayed' } : child))
+  children.map((child) =>
+    standing(child.status === 'waiting' && child.spec.id === group?.trigger ? { ...child, status: 'delayed' } : child),
+  )
 
 /** How a child stands, in OTP's words: what waits for its restart is restarting. */
 function standing({ spec, status, incarnation }: SupervisedChild): ChildStanding {
@@ -66,7 +68,7 @@ function standing({ spec, status, incarnation }: SupervisedChild): ChildStanding
 }
 
 /** OTP's `count_children`. */
-export function counts(children: readonly ChildStanding[]) {
+function counts(children: readonly ChildStanding[]) {
   const supervisors = children.filter(({ kind }) => kind === 'supervisor').length
   const active = children.filter(({ status }) => status === 'running' || status === 'stopping').length
   return { specs: children.length, active, supervisors, workers: children.length - supervisors }

@@ -32,7 +32,7 @@ export const SUPERVISOR_READY_TAG = 'ready'
 /** Time that a supervisor gets for its ordered stop unless its spec says otherwise: a hundred years, OTP's `infinity` as a number that can be stored. */
 export const SUPERVISOR_SHUTDOWN_MS = 3_155_760_000_000
 /** Time that a start with a ready tag may take unless its spec says otherwise. */
-export const START_TIMEOUT_MS = 30_000
+const START_TIMEOUT_MS = 30_000
 
 /** A child spec with its defaults filled in. */
 export interface Child {

@@ -85,7 +85,7 @@ export const refused = (thrown: unknown): string => {
   return `error[${error.code}] ${error.message}`
 }
 /** One result for each of these calls. A conversation with open calls is refused by models. */
-export const results = (calls: readonly ToolCall[], content: string): readonly Message[] =>
+const results = (calls: readonly ToolCall[], content: string): readonly Message[] =>
   calls.map((call) => ({ role: 'tool', toolCallId: call.id, content: head(content, RESULT_CHARS_MAX) }))
 
 /** An answer of the model, as it goes into the conversation. */

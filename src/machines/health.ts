@@ -17,7 +17,7 @@ import { standingOf } from './health-rules.ts'
 /** The states, in no order. */
 export const HEALTH_STATES = ['healthy', 'busy', 'loading_model', 'waiting', 'degraded', 'suspect', 'wedged', 'stopped'] as const
 
-export interface HealthInput {
+interface HealthInput {
   readonly spec: HealthSpec
   /** Of a process or a life before. */
   readonly memory: Memory | null

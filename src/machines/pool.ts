@@ -205,7 +205,7 @@ export const refuseWhileStopping = (request: Request): PoolPlan =>
 /**
  * The name of a task: the same for the same JSON, whatever the order of its keys. Two 53-bit halves, so that two tasks share one by accident only.
  */
-export function taskKey(task: Json): string {
+function taskKey(task: Json): string {
   const text = canonical(task)
   return `${mixed(text, 0x9e3779b9)}${mixed(text, 0x85ebca6b)}`
 }

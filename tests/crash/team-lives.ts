@@ -56,7 +56,11 @@ async function live(store: KillingStore, folder: string, repository: string, tur
   const before = store.runs({})[0]
   const ended = before?.status === 'succeeded' || before?.status === 'failed'
   const { tree, input, budget } = teamTree(task, { dir: repository })
-  const session = ended ? null : before === undefined ? await troupe.start(tree, { input, budget, quarantine: false }) : await troupe.resume(before.run)
+  const session = ended
+    ? null
+    : before === undefined
+      ? await troupe.start(tree, { input, budget, quarantine: false })
+      : await troupe.resume(before.run)
   if (session !== null && before !== undefined && strays(session.id).length > 0) throw new Error('processes of the life before are alive')
   await session?.done()
   const row = store.runs({})[0]!

@@ -57,7 +57,7 @@ function expectedOf(strategy: Cell['strategy'], restart: Restart, { isAbnormal }
   return { child: 'restarted', before, after, counted: 1 }
 }
 
-export const STANDINGS = ['running', 'finished', 'stopped by hand'] as const
+const STANDINGS = ['running', 'finished', 'stopped by hand'] as const
 
 /** A child that is taken along by a group restart. */
 export interface Bystander {

@@ -75,6 +75,9 @@ test('a hanging effect is suspect exactly at suspectMs and wedged exactly at wed
     state: 'working',
     proof: { effect: 'e1', silentMs: 300_000 },
   })
+  const decided = factsOf(store, session.id).find(({ pos, path, type }) => pos > crash!.pos && path === '/top' && type === 'step.committed')
+  const [cancelled] = factsOf(store, session.id, 'effect.cancelled')
+  expect(cancelled!.pos, 'aborted with its life, whenever its supervisor decides').toBeLessThan(decided!.pos)
   expect(
     factsOf(store, session.id, 'actor.restarted').map(({ data }) => [data['from'], (data['reason'] as { kind: string }).kind]),
   ).toEqual([['initial', 'error']])

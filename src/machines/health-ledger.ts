@@ -183,13 +183,14 @@ function progressed(ledger: Ledger, { effect, loading, words, now }: Extract<Hea
 function looked(ledger: Ledger, processes: readonly (ProcessVitals & { readonly effect: string })[]): Ledger {
   let next = ledger
   for (const [effect, flight] of Object.entries(ledger.flights)) {
-    if (!isJudged(flight)) continue
+    if (flight.phase !== 'flying') continue
     const own = processes.filter((each) => each.effect === effect)
     const seen = lookedAt(flight, own, ledger)
-    next = withFlight(next, effect, seen)
+    // One that loads is not judged, but what its processes show counts for its actor.
+    next = withFlight(next, effect, flight.loading ? { ...seen, suspect: flight.suspect } : seen)
     if (seen.signAt > flight.signAt) next = alive(next, seen.signAt)
   }
-  const silent = Object.entries(next.flights).find(([, flight]) => flight.suspect)
+  const silent = Object.entries(next.flights).find(([, flight]) => isJudged(flight) && flight.suspect)
   if (silent === undefined || next.now - next.signAt < next.spec.wedgedMs) return next
   const [effect, flight] = silent
   return { ...next, wedged: { effect, flight, at: next.now } }

@@ -242,7 +242,7 @@ test('any facts in any order end in a known state with a proof, and nobody is we
         })
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 1000 },
   )
   expect(wedges).toBeGreaterThan(5)
 })

@@ -62,7 +62,7 @@ export function openApp(config: Config): App {
     start: async (options) => {
       const { teamTree } = await import('./actors/team.ts')
       const { task, file, dir, version } = options
-      const { tree, input, budget, deadlineMs } = teamTree(task, { dir })
+      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir })
       const troupe = await createTeam(store, config, task)
       const deadline = options.deadlineMs ?? deadlineMs
       return troupe.start(tree, {
@@ -72,6 +72,7 @@ export function openApp(config: Config): App {
         budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
         meta: { task, file, dir, version } as unknown as Json,
         ...(deadline === null ? {} : { deadlineMs: deadline }),
+        ...(quarantine === undefined ? {} : { quarantine }),
       })
     },
     resume: async (run, options = {}) => {

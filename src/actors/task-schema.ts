@@ -104,7 +104,7 @@ const itemSchema = z
 
 const part = (what: string, from = 0) => z.number(expected(what)).min(from, expected(what)).max(1, expected(what))
 
-/** How the team is supervised. `start_timeout` and `quarantine` are kept for whoever starts the run; the tree spec holds the rest. */
+/** How the team is supervised. `quarantine` is for whoever starts the run; the tree spec holds the rest. */
 const supervisionSchema = z
   .strictObject({
     strategy: z.enum(['one_for_one', 'one_for_all', 'rest_for_one']).default('one_for_one'),

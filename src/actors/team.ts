@@ -40,12 +40,16 @@ export interface TeamStart {
   readonly budget: { readonly tokensMax?: number }
   /** Null: no deadline. */
   readonly deadlineMs: number | null
+  /** How often the process of the run may crash. Absent: as often as any run's. */
+  readonly quarantine?: { readonly crashes: number; readonly periodMs: number }
   readonly name: string | null
 }
 
 /** The tree of a task, with everything that its actors need as their input. Pure, so a run that is resumed needs neither file nor task again. */
 export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
-  const permanent = { restart: 'permanent', from: 'checkpoint' } as const
+  const { strategy, intensity, periodMs, backoff, startTimeoutMs, quarantine } = task.supervision
+  const common = { from: 'checkpoint', ...(startTimeoutMs === null ? {} : { startTimeoutMs }) } as const
+  const permanent = { restart: 'permanent', ...common } as const
   const children: ChildSpec[] = [
     { id: 'coder', src: 'coder', input: coderInput(task), ...permanent },
     { id: 'reviewer', src: 'reviewer', input: { address: peers.reviewer, system: REVIEWER } satisfies ReviewerInput, ...permanent },
@@ -56,16 +60,16 @@ export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
       input: orchestratorInput(task, dir),
       restart: 'transient',
       significant: true,
-      from: 'checkpoint',
+      ...common,
     },
   ]
-  const { strategy, intensity, periodMs, backoff } = task.supervision
   const flags = { strategy, intensity, periodMs, ...(backoff === null ? {} : { backoff }) }
   return {
     tree: { id: 'team', ...flags, autoShutdown: 'any_significant', children },
     input: task.input,
     budget: task.budget.tokensMax === null ? {} : { tokensMax: task.budget.tokensMax },
     deadlineMs: task.deadlineMs,
+    ...(quarantine === null ? {} : { quarantine }),
     name: task.name,
   }
 }

@@ -67,7 +67,8 @@ function treeOf(context: Context, app: App, item: RunItem): readonly string[] {
   const sinceCommitMs = item.owned ? Math.max(0, context.now() - row.clock.wallMs) : 0
   const status = statusWords(item, standingOf(row, item.owned))
   const runMs = row.clock.runMs + sinceCommitMs
-  return sceneLines({ row, tree: treeView(app.store, row.run, undefined, { runMs }), effects, status, runMs }, look)
+  const cast = castOf(framesOf(app.store, row.run))
+  return sceneLines({ row, tree: treeView(app.store, row.run, undefined, { runMs }), effects, cast, status, runMs }, look)
 }
 
 const endedReport = (app: App, { row, short }: RunItem) => reportOf(app, resultOf(row, app.store), { short, recovery: null })

@@ -6,6 +6,7 @@
 import { isSupervisor } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
 import type { EffectRow } from '../runtime/store.ts'
+import { plural } from './format.ts'
 import { reasonWord } from './frame.ts'
 
 export interface Seen {
@@ -15,6 +16,8 @@ export interface Seen {
   readonly version: string
   readonly incarnation: number
   readonly restarts: number
+  /** Why it was restarted: the code of each crash, or who it was restarted with, each once, in their order. */
+  readonly causes: readonly string[]
   /** Code of the last crash, or null. */
   readonly crash: string | null
   readonly end: 'done' | 'stopped' | 'crashed' | null
@@ -51,6 +54,11 @@ export function nameOf({ address, incarnation }: Pick<Seen, 'address' | 'incarna
   return incarnation > 1 ? `${id}#${incarnation}` : id
 }
 
+/** `2 restarts (E_DEFECT, with coder)`: how often, and why; empty where there was none. */
+export function restartWords({ restarts, causes }: Pick<Seen, 'restarts' | 'causes'>): string {
+  return restarts === 0 ? '' : `${plural(restarts, 'restart')}${causes.length === 0 ? '' : ` (${causes.join(', ')})`}`
+}
+
 function see(cast: Map<string, Seen>, frame: Frame): void {
   if (frame.type === 'work.assigned') assign(cast, frame)
   if (frame.path === null) return
@@ -67,7 +75,7 @@ function changeOf(frame: Frame, known: Seen): Partial<Seen> | null {
   const endedAt = Date.parse(frame.at)
   switch (frame.type) {
     case 'actor.restarted':
-      return { incarnation: frame.inc ?? 1, restarts: known.restarts + 1, end: null, endedAt: null }
+      return { incarnation: frame.inc ?? 1, restarts: known.restarts + 1, causes: withCause(known, frame), end: null, endedAt: null }
     case 'actor.crashed':
       return { crash: String(frame.data['code'] ?? 'E_DEFECT'), end: 'crashed', endedAt }
     case 'actor.stopped':
@@ -75,6 +83,14 @@ function changeOf(frame: Frame, known: Seen): Partial<Seen> | null {
     default:
       return null
   }
+}
+
+/** A member of a group has done nothing itself: it is told with whom it was restarted. */
+function withCause({ address, causes }: Seen, { data }: Frame): readonly string[] {
+  const { group } = data
+  const isMember = typeof group === 'string' && !address.endsWith(`/${group}`)
+  const cause = isMember ? `with ${group}` : reasonWord(data['reason'])
+  return cause === '' || causes.includes(cause) ? causes : [...causes, cause]
 }
 
 function started(frame: Frame, known: Seen | undefined): Seen {
@@ -86,6 +102,7 @@ function started(frame: Frame, known: Seen | undefined): Seen {
     version: String(frame.data['version'] ?? ''),
     incarnation: frame.inc ?? 1,
     restarts: known?.restarts ?? 0,
+    causes: known?.causes ?? [],
     crash: known?.crash ?? null,
     end: null,
     startedAt: known?.startedAt ?? Date.parse(frame.at),

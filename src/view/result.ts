@@ -9,7 +9,7 @@
 import type { Json, JsonObject } from '../json.ts'
 import { isSupervisor } from '../protocol.ts'
 import type { Recovery, Result } from '../runtime/engine.ts'
-import { agentsIn, type Cast, nameOf, type Seen } from './actors.ts'
+import { agentsIn, type Cast, nameOf, restartWords, type Seen } from './actors.ts'
 import { costBasis, count, duration, iso, money, plural, shortHash } from './format.ts'
 import { type Acting, actorMark, type Look, runMark, type Standing } from './look.ts'
 import { type Outcome, type TeamOutput, teamOutput } from './outcome.ts'
@@ -36,12 +36,11 @@ export function standingWords(standing: Standing, output: TeamOutput): string {
 export function resultTree(report: Report, look: Look): readonly string[] {
   const { cast, result, outcome } = report
   const root = [...cast.values()].find(({ parent }) => parent === null)
-  const output = teamOutput(result.output)
   const node: TreeNode = {
     mark: runMark(outcome.standing, look),
     name: root === undefined ? (result.name ?? 'run') : nameOf(root),
     columns: [
-      standingWords(outcome.standing, output),
+      endingWords(report),
       duration(result.endedAt - result.startedAt),
       tokenWords(result.usage.inputTokens + result.usage.outputTokens),
       money(result.usage.costUsd, costBasis(result.usage)),
@@ -49,6 +48,12 @@ export function resultTree(report: Report, look: Look): readonly string[] {
     children: root === undefined ? [] : childNodes(root.address, report, look),
   }
   return treeLines(node, look, { right: [1, 2] })
+}
+
+/** A run that failed says with what. */
+function endingWords({ result, outcome }: Report): string {
+  const words = standingWords(outcome.standing, teamOutput(result.output))
+  return outcome.standing === 'failed' && result.reason !== null ? `${words}: ${result.reason.code}` : words
 }
 
 function childNodes(address: string, report: Report, look: Look): readonly TreeNode[] {
@@ -76,10 +81,6 @@ function endWords(seen: Seen, report: Report): string {
 
 function lifeWords({ startedAt, endedAt }: Seen, { result }: Report): string {
   return duration((endedAt ?? result.endedAt) - startedAt)
-}
-
-function restartWords({ restarts, crash }: Seen): string {
-  return restarts === 0 ? '' : `${plural(restarts, 'restart')}${crash === null ? '' : ` (${crash})`}`
 }
 
 const tokenWords = (tokens: number): string => `${count(tokens)} tok`

@@ -12,7 +12,7 @@ import type { Json, JsonObject } from '../json.ts'
 import { isSupervisor } from '../protocol.ts'
 import type { CellView } from '../runtime/engine.ts'
 import type { EffectRow, RunRow } from '../runtime/store.ts'
-import type { Cast, Seen } from './actors.ts'
+import { type Cast, restartWords, type Seen } from './actors.ts'
 import { duration, iso, plural } from './format.ts'
 import { type Acting, actorMark, type Look } from './look.ts'
 import { tableLines } from './table.ts'
@@ -31,6 +31,8 @@ export interface Scene {
   readonly row: RunRow
   readonly tree: CellView
   readonly effects: readonly EffectRow[]
+  /** What the journal tells of the actors: why they were restarted. */
+  readonly cast: Cast
   /** The standing with its evidence. */
   readonly status: string
   /** Run clock now: the last commit's, and what has passed since where it runs. */
@@ -50,7 +52,7 @@ function nodeOf(cell: CellView, scene: Scene, look: Look, root: boolean): TreeNo
     name,
     columns: supervises
       ? [supervisorWords(scene.row, root), root ? scene.status : cell.status]
-      : [stateWords(cell.state), evidence(cell, scene), notes(cell)],
+      : [stateWords(cell.state), evidence(cell, scene), notes(cell, scene)],
     free: supervises,
     children: cell.children.map((child) => nodeOf(child, scene, look, false)),
   }
@@ -89,8 +91,9 @@ function waitingWords(cell: CellView, { on, evidence: words }: Health, effects: 
   return ` (${id} ${kind}), ${duration(Math.max(0, nextAt - runMs))} left`
 }
 
-function notes({ mailbox, restarts }: CellView): string {
-  return [restarts > 0 ? plural(restarts, 'restart') : '', mailbox > 0 ? `mailbox ${mailbox}` : ''].filter(Boolean).join('   ')
+function notes({ address, mailbox, restarts }: CellView, { cast }: Scene): string {
+  const causes = cast.get(address)?.causes ?? []
+  return [restartWords({ restarts, causes }), mailbox > 0 ? `mailbox ${mailbox}` : ''].filter(Boolean).join('   ')
 }
 
 /** The table of `show --effects`, oldest first. */

@@ -27,6 +27,7 @@ test('the actors of a run are read off its journal: lives, restarts, the last cr
     version: '3',
     incarnation: 2,
     restarts: 1,
+    causes: ['E_PROVIDER_TIMEOUT'],
     crash: 'E_PROVIDER_TIMEOUT',
     end: 'stopped',
     startedAt: START,
@@ -41,6 +42,18 @@ test('the final tree shows every actor with its end, its time, its tokens and it
     '✓ team                succeeded, verified   1m42s   41.8k tok   simulated',
     '├─ ✓ coder#2          done   parse          1m42s      1k tok   1 restart (E_PROVIDER_TIMEOUT)',
     '└─ ✓ lead             done                  1m41s       0 tok',
+  ])
+})
+
+test('the final tree says why each actor was restarted, each reason once, and with what a run has failed', () => {
+  const again = (code: string, more = {}) =>
+    actorFrame('actor.restarted', '/team/coder', { reason: { kind: 'error', error: { code } }, ...more }, { inc: 3 })
+  const story = [...STORY, again('E_WEDGED'), again('E_WEDGED', { group: 'coder' }), again('E_DEFECT', { group: 'lead' })]
+  const failed = report({ status: 'failed', reason: { code: 'E_LOOP_ESCALATED', message: 'm' } })
+  const [root, coder] = resultTree({ ...failed, cast: castOf(story) }, PLAIN)
+  expect([root, coder?.slice(coder.indexOf('4 restarts'))]).toEqual([
+    '✗ team                failed: E_LOOP_ESCALATED   1m42s   41.8k tok   simulated',
+    '4 restarts (E_PROVIDER_TIMEOUT, E_WEDGED, with lead)',
   ])
 })
 

@@ -129,7 +129,12 @@ export const STORY = [
   actorFrame('work.assigned', '/team/lead', { item: 'parse', to: '/team/coder' }, at(1_000)),
   actorFrame('work.assigned', '/team/lead', { item: 'parse', to: '/team/coder', round: 2 }, at(2_000)),
   actorFrame('actor.crashed', '/team/coder', { code: 'E_PROVIDER_TIMEOUT' }, at(3_000)),
-  actorFrame('actor.restarted', '/team/coder', { reason: 'x' }, { inc: 2, ...at(4_000) }),
+  actorFrame(
+    'actor.restarted',
+    '/team/coder',
+    { reason: { kind: 'error', error: { code: 'E_PROVIDER_TIMEOUT' } } },
+    { inc: 2, ...at(4_000) },
+  ),
   actorFrame('actor.stopped', '/team/lead', { reason: { kind: 'normal' } }, at(102_000)),
   actorFrame('actor.stopped', '/team/coder', { reason: { kind: 'shutdown', detail: 'ordered' } }, { inc: 2, ...at(102_000) }),
   actorFrame('actor.stopped', '/team', { reason: { kind: 'shutdown', detail: 'completed' } }, at(102_004)),

@@ -61,10 +61,10 @@ test('a living tree shows states, how each actor stands with the proof, and what
     ],
   })
   const effects = [effectRow({ status: 'started' }), effectRow({ id: 'e31', status: 'started', nextAt: 61_100 })]
-  expect(sceneLines({ row: runRow(), tree, effects, status: 'running, pid 7', runMs: 60_000 }, PLAIN)).toEqual([
+  expect(sceneLines({ row: runRow(), tree, effects, cast: castOf(STORY), status: 'running, pid 7', runMs: 60_000 }, PLAIN)).toEqual([
     'team                  supervisor one_for_one, at most 3 restarts in 1m00s   running, pid 7',
     '├─ ○ orchestrator     collecting   waiting on child /team/coder',
-    '├─ ● coder#2          generating   busy: e12 llm.generate, attempt 2 400ms               1 restart',
+    '├─ ● coder#2          generating   busy: e12 llm.generate, attempt 2 400ms               1 restart (E_PROVIDER_TIMEOUT)',
     '├─ ○ other            generating   waiting on rate limit (e31 llm.generate), 1.1s left',
     '├─ ○ executor         running      suspect: e40 command.run: no sign of life for 1m',
     '├─ ○ reviewer         idle         2 events waiting                                      mailbox 2',

@@ -37,6 +37,7 @@ const GOALS: Readonly<Record<string, readonly string[]>> = {
   resume: [...Array.from({ length: 3 }, () => 'first answer, from before the open [most 100]'), 'longest history to shortest [most 1.5]'],
   watchers: Array.from({ length: 4 }, () => 'speed beside nobody [least 0.95]'),
   fairness: [],
+  supervised: ['to that of the fewest [most 1.5]', 'crash to that of the fewest [most 1.5]'],
   million: ['first answer, from before the open [most 100]', 'first answer, from before the open [most 100]'],
 }
 

@@ -109,7 +109,11 @@ test.each<[string, () => unknown, unknown]>([
     },
     { code: 'E_DEFECT', message: 'at once', name: 'Error' },
   ],
-  ['a plain reason', () => Promise.reject({ status: 404 }), { code: 'E_DEFECT', message: '{"status":404}', data: { status: 404 } }],
+  [
+    'a plain reason',
+    () => Promise.reject({ status: 404 }),
+    { code: 'E_DEFECT', message: '{"status":404}', status: 404, data: { status: 404 } },
+  ],
   ['a word', () => Promise.reject('no'), { code: 'E_DEFECT', message: 'no', data: 'no' }],
   ['nothing', () => Promise.reject(undefined), { code: 'E_DEFECT', message: 'undefined' }],
   [

@@ -38,11 +38,21 @@ export function serve(context: SupervisorContext, request: Request): Plan {
   const { id } = request as { readonly id: unknown } & Request
   const child = context.children.find((other) => other.spec.id === id)
   if (child === undefined)
-    return only(refused(replyTo, typeof id === 'string' ? id : null, 'not_found', `there is no child '${String(id)}'`))
+    return only(
+      refused(
+        replyTo,
+        typeof id === 'string' ? id : null,
+        'not_found',
+        `there is no child ${typeof id === 'string' ? `'${id}'` : JSON.stringify(id ?? null)}`,
+      ),
+    )
   if (request.type === 'child.spec')
     return only(reply(replyTo, { type: 'child.spec', id: child.spec.id, spec: child.spec as unknown as Json }))
   if (request.type === 'child.stop') return stop(context, child, request)
-  return request.type === 'child.restart' ? restart(context, child, request) : remove(context, child, request)
+  if (request.type === 'child.restart') return restart(context, child, request)
+  return request.type === 'child.delete'
+    ? remove(context, child, request)
+    : only(refused(replyTo, child.spec.id, 'invalid', `${String((request as { type: string }).type)} is no request`))
 }
 
 /** Nothing is begun any more. */

@@ -9,7 +9,7 @@
  * - A child that is gone leaves nothing: its id is free, unless it was started for a `task`, which is never done twice.
  * - A restart of this supervisor begins empty: its children do not survive it (SUP-56).
  */
-import { setup } from 'xstate'
+import { type AnyActorRef, setup } from 'xstate'
 import { type CellRestart, type CellStart, EXIT_KEY, type ExitReason, type ReservedAction, SHUTDOWN_EVENT } from '../protocol.ts'
 import { parseDynamic, SUPERVISOR_READY_TAG } from './childspec.ts'
 import {
@@ -66,7 +66,7 @@ function give(enqueue: Enqueue, order: Order): void {
   if (order.type === 'cancel') enqueue.cancel(order.timer)
   else if (order.type === 'later') enqueue.raise(order.event, { delay: order.delayMs, id: order.timer })
   else if (order.type === 'reply') {
-    if (order.to !== null) enqueue.sendTo(order.to, order.event)
+    if (typeof (order.to as { send?: unknown } | null)?.send === 'function') enqueue.sendTo(order.to as AnyActorRef, order.event)
   } else enqueue(order as Extract<Order, { type: 'cell.start' }>)
 }
 

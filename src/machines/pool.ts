@@ -58,13 +58,18 @@ export function serve(context: PoolContext, request: Request): PoolPlan {
 function start(context: PoolContext, { replyTo, id: given, input, task }: Extract<Request, { type: 'child.start' }>): PoolPlan {
   const { template, active, numbered, asked, delayed } = context
   const stem = template.src.replaceAll(/[^A-Za-z0-9_-]/g, '-')
-  const id = given ?? (task === undefined ? `${stem}-${numbered + 1}` : `${stem}-${taskKey(task)}`)
+  let id: string
+  try {
+    id = given !== undefined ? given : task === undefined ? `${stem}-${numbered + 1}` : `${stem}-${taskKey(task)}`
+  } catch {
+    return only(refused(replyTo, null, 'invalid', 'task is nested too deep'))
+  }
   if (!ID.safeParse(id).success) return only(refused(replyTo, null, 'invalid', 'id must be made of A-Z, a-z, 0-9, _ and -'))
   if (has(asked, id) || has(delayed, id)) return only(refused(replyTo, id, 'already_started', `'${id}' is there already`))
   if (template.childrenMax !== null && active >= template.childrenMax) {
     return only(refused(replyTo, id, 'limit', `${context.flags.id} has ${active} of ${template.childrenMax} children`))
   }
-  const own = input ?? template.input ?? context.input
+  const own = [input, template.input, context.input].find((one) => one !== undefined) // `null` is an input.
   const params = { ...orderOf(context, id), onRequest: { once: task !== undefined }, ...(own === undefined ? {} : { input: own }) }
   const change = {
     active: active + 1,
@@ -134,9 +139,10 @@ export function started(context: PoolContext, { id, incarnation, declined }: Ext
 export function refuse(context: PoolContext, { id, why, message }: Extract<SupervisorEvent, { type: 'cell.refused' }>): PoolPlan {
   const waiting = context.asked[id]
   const wasStart = why !== 'not_found' && why !== 'finished'
+  const isAnswer = waiting !== undefined && (waiting.kind === 'start') === wasStart
   const told = why === 'finished' ? reply(waiting?.replyTo, { type: 'child.stopped', id }) : refused(waiting?.replyTo, id, why, message)
-  const change = { asked: without(context.asked, id), ...(wasStart ? { active: context.active - 1 } : {}) }
-  return { change, orders: [...(wasStart ? answered(context, id) : []), told] }
+  const change = { ...(isAnswer ? { asked: without(context.asked, id) } : {}), ...(wasStart ? { active: context.active - 1 } : {}) }
+  return { change, orders: [...(wasStart ? answered(context, id) : []), ...(isAnswer ? [told] : [])] }
 }
 
 /** Was it asked to start or to stop by hand? Then its end is the answer, and no restart. */

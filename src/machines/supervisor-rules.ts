@@ -74,6 +74,11 @@ const base = setup({
       const child = childOf(context, event)
       return child !== undefined && isAwaited(child) && child.asked !== undefined
     },
+    /** Its start by hand was refused, whatever it has been ordered since: there is no cell that could end. */
+    neverStarted: ({ context, event }) => {
+      const child = childOf(context, event)
+      return child !== undefined && (isAwaited(child) || child.status === 'stopping') && child.asked !== undefined
+    },
     declined: ({ event }) => event.type === 'cell.started' && event.declined,
     isRestarted: ({ context, event }) => {
       const child = childOf(context, event)
@@ -110,7 +115,7 @@ function give(enqueue: Enqueue, order: Order): void {
   if (order.type === 'cancel') enqueue.cancel(order.timer)
   else if (order.type === 'later') enqueue.raise(order.event, { delay: order.delayMs, id: order.timer })
   else if (order.type === 'reply') {
-    if (order.to !== null) enqueue.sendTo(order.to as AnyActorRef, order.event)
+    if (typeof (order.to as { send?: unknown } | null)?.send === 'function') enqueue.sendTo(order.to as AnyActorRef, order.event)
   } else enqueue(order as Extract<Order, { type: 'cell.start' }>)
 }
 

@@ -34,6 +34,7 @@ const ending = {
     ],
     'cell.start_failed': { guard: 'isCurrent', actions: ['noteEnded', 'stopNext'] },
     'cell.exited': { guard: 'isCurrent', actions: ['noteEnded', 'stopNext'] },
+    'cell.refused': { guard: 'neverStarted', actions: ['noteEnded', 'stopNext'] },
     'child.*': [{ guard: 'isQuestion', actions: 'serve' }, { actions: 'refuse' }],
     [SHUTDOWN_EVENT]: { actions: 'keepReason' },
   },
@@ -71,7 +72,7 @@ const decisions = {
     { guard: and(['isCurrent', 'endsSupervisor']), target: '#supervisor.stopping', actions: ['complete', 'retire'] },
     { guard: 'isCurrent', actions: 'retire' },
   ],
-  'cell.refused': { guard: 'isStartedByHand', actions: 'noteFailed' },
+  'cell.refused': { guard: 'neverStarted', actions: 'noteFailed' },
   'cell.start_expired': { guard: 'isAwaited', actions: 'killSlow' },
 } as const
 
@@ -139,6 +140,7 @@ export const supervisor = rules.createMachine({
                   { guard: and(['isCurrent', 'isMember']), actions: ['absorb', 'stopNext'] },
                   { guard: 'isCurrent', actions: 'noteFailed' },
                 ],
+                'cell.refused': { guard: 'neverStarted', actions: ['noteFailed', 'stopNext'] },
                 'cell.exited': [
                   { guard: and(['isCurrent', 'isMember']), actions: ['absorb', 'stopNext'] },
                   { guard: and(['isCurrent', 'isStopping']), actions: 'noteStopped' },
@@ -168,11 +170,14 @@ export const supervisor = rules.createMachine({
                   { guard: and(['isCurrent', not('isStopping')]), actions: ['noteStarted', 'startNext'] },
                 ],
                 'cell.start_failed': [
+                  { guard: and(['isCurrent', 'isStartedByHand']), actions: 'noteFailed' },
                   { guard: and(['isCurrent', 'withinIntensity']), target: 'clearing', actions: 'regroup' },
                   { guard: 'isCurrent', target: '#supervisor.stopping', actions: 'giveUp' },
                 ],
+                'cell.refused': { guard: 'neverStarted', actions: 'noteFailed' },
                 'cell.exited': [
                   { guard: and(['isCurrent', 'isStopping']), actions: 'noteStopped' },
+                  { guard: and(['isCurrent', 'isStartedByHand']), actions: 'noteFailed' },
                   { guard: and(['isCurrent', 'isAwaited', 'withinIntensity']), target: 'clearing', actions: 'regroup' },
                   { guard: and(['isCurrent', 'isAwaited']), target: '#supervisor.stopping', actions: 'giveUp' },
                   { guard: 'isCurrent', actions: 'defer' },

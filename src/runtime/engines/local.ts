@@ -10,6 +10,7 @@ import type { Engine, Host, Recovery, ResumeOptions, RunSession, StartOptions } 
 import { type CrashWindow, windowFor } from '../quarantine.ts'
 import { readRun } from '../reader.ts'
 import type { Owned, RunRow, Store } from '../store.ts'
+import { setDeadline } from './local/deadline.ts'
 import { judgeMachines } from './local/migrate.ts'
 import { assertResume, assertStart } from './local/options.ts'
 import { countCrash, quarantined } from './local/quarantine.ts'
@@ -123,12 +124,14 @@ function createRun(store: Store, host: Host, row: RunRow, owner: NonNullable<Run
       nextId: 0,
       systemIds: {},
       exit: null,
+      ...(spec.limits === undefined ? {} : { limits: spec.limits }),
     },
     snapshot: null,
   }
   tree.adopt(cell)
   tree.useMachine(rootMachine(spec))
   tree.change(cell, {})
+  setDeadline(tree, cell, pos)
   tree.post(null, 0, { kind: 'start', to: address, incarnation: 1, from: null, event: { type: 'troupe.start', input } }, pos)
   const counters = { ...tree.counters }
   const { run: _run, epoch: _epoch, expectedPosition: _position, ...first } = tree.draft.commit(row, row.clock, counters)

@@ -97,7 +97,7 @@ function overflow(tree: Tree, cell: Cell, envelope: Envelope, result: StepResult
 /** A limit on what may begin below an actor stops the one that asks for more. */
 function tooMany(tree: Tree, cell: Cell, envelope: Envelope, { cellsStarted, cellsStopped }: StepResult): ErrorData | null {
   const more = cellsStarted.length
-  const broken = more === 0 ? null : brokenLimit(tree, cell, Math.max(0, more - cellsStopped.length))
+  const broken = more === 0 ? null : brokenLimit(tree, cell, Math.max(0, more - cellsStopped.length), more)
   if (broken === null) {
     if (more > 0) noteStarts(tree, cell, more)
     return null

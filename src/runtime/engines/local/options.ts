@@ -13,6 +13,9 @@ import type { ResumeOptions, StartOptions } from '../../engine.ts'
  */
 export function assertStart(options: StartOptions): void {
   for (const field of ['id', 'name', 'project'] as const) assertText(field, options[field])
+  // It is shown as it is, in tables and in terminals.
+  if (typeof options.name === 'string' && /\p{Cc}/u.test(options.name))
+    throw usage('start', 'name', options.name, 'give it in one line, without control characters')
   assertLimits('start', options, 'for none')
   assertQuarantine(options.quarantine)
   assertInput(options.input ?? null)

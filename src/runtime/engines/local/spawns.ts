@@ -8,9 +8,9 @@ import type { Cell, Tree } from './tree.ts'
 const MINUTE_MS = 60_000
 
 /** Which limit `count` more children of this actor would break, in words; null where they fit. */
-export function brokenLimit(tree: Tree, parent: Cell, count: number): string | null {
+export function brokenLimit(tree: Tree, parent: Cell, count: number, begun = count): string | null {
   for (let above: Cell | undefined = parent, levels = 1; above !== undefined; levels++) {
-    const broken = brokenAt(tree, above, { isParent: above === parent, levels, count })
+    const broken = brokenAt(tree, above, { isParent: above === parent, levels, count, begun })
     if (broken !== null) return broken
     above = above.row.parent === null ? undefined : tree.cells.get(above.row.parent.address)
   }
@@ -25,7 +25,7 @@ export function noteStarts(tree: Tree, parent: Cell, count: number): void {
 
 const recent = (tree: Tree, { starts = [] }: CellRow): readonly number[] => starts.filter((at) => tree.now - at < MINUTE_MS)
 
-function brokenAt(tree: Tree, { row }: Cell, more: { isParent: boolean; levels: number; count: number }): string | null {
+function brokenAt(tree: Tree, { row }: Cell, more: { isParent: boolean; levels: number; count: number; begun: number }): string | null {
   const { limits } = row
   if (limits === undefined) return null
   const { children, depth, descendants, perMinute } = limits
@@ -35,7 +35,7 @@ function brokenAt(tree: Tree, { row }: Cell, more: { isParent: boolean; levels: 
     return over('descendants', descendants)
   if (!more.isParent) return null
   if (children !== undefined && living(tree, row.address, children, false) + more.count > children) return over('children', children)
-  return perMinute !== undefined && recent(tree, row).length + more.count > perMinute ? over('perMinute', perMinute) : null
+  return perMinute !== undefined && recent(tree, row).length + more.begun > perMinute ? over('perMinute', perMinute) : null
 }
 
 /** Living actors below an address. Counts no further than `enough`, so that a limit costs what it allows. */

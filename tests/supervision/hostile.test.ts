@@ -18,7 +18,14 @@ const leaf = setup({}).createMachine({ id: 'leaf' })
 const parent = setup({ types: { events: {} as Event, context: {} as { n: number } }, actors: { leaf } }).createMachine({
   id: 'parent',
   context: { n: 0 },
-  on: { spawn: { actions: assign(({ context, spawn }) => ({ n: (spawn('leaf', { id: `l${context.n}` }), context.n + 1) })) } },
+  on: {
+    spawn: {
+      actions: assign(({ context, spawn }) => {
+        spawn('leaf', { id: `l${context.n}` })
+        return { n: context.n + 1 }
+      }),
+    },
+  },
 })
 const start = async (tree: TreeSpec): Promise<RunSession> => {
   const troupe = createTroupe({ store: memoryStore(), machines: { worker, parent } })

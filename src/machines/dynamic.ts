@@ -9,8 +9,9 @@
  * - A child that is gone leaves nothing: its id is free, unless it was started for a `task`, which is never done twice.
  * - A restart of this supervisor begins empty: its children do not survive it (SUP-56).
  */
-import { type AnyActorRef, setup } from 'xstate'
+import { setup } from 'xstate'
 import { type CellRestart, type CellStart, EXIT_KEY, type ExitReason, type ReservedAction, SHUTDOWN_EVENT } from '../protocol.ts'
+import { carryOut } from './carry-out.ts'
 import { parseDynamic, SUPERVISOR_READY_TAG } from './childspec.ts'
 import {
   admission,
@@ -28,7 +29,7 @@ import {
   started,
   stopAll,
 } from './pool.ts'
-import type { Ended, GaveUp, Order, Request, SupervisorInbox, SupervisorInput } from './supervised.ts'
+import type { Ended, GaveUp, Request, SupervisorInbox, SupervisorInput } from './supervised.ts'
 
 type Params<T extends ReservedAction['type']> = Extract<ReservedAction, { type: T }>['params']
 
@@ -60,23 +61,9 @@ const base = setup({
   },
 })
 
-type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue']
-
-function give(enqueue: Enqueue, order: Order): void {
-  if (order.type === 'cancel') enqueue.cancel(order.timer)
-  else if (order.type === 'later') enqueue.raise(order.event, { delay: order.delayMs, id: order.timer })
-  else if (order.type === 'reply') {
-    if (typeof (order.to as { send?: unknown } | null)?.send === 'function') enqueue.sendTo(order.to as AnyActorRef, order.event)
-  } else enqueue(order as Extract<Order, { type: 'cell.start' }>)
-}
-
 /** An action that makes a decision and carries it out: the context first, then the orders in their order. */
 const decide = (plan: (context: PoolContext, event: SupervisorInbox) => PoolPlan) =>
-  base.enqueueActions(({ context, event, enqueue }) => {
-    const { change, orders } = plan(context, event)
-    if (Object.keys(change).length > 0) enqueue.assign(change)
-    for (const order of orders) give(enqueue, order)
-  })
+  base.enqueueActions(({ context, event, enqueue }) => carryOut(enqueue, plan(context, event)))
 
 const atEnd = (plan: (context: PoolContext, event: Ended) => PoolPlan) =>
   decide((context, event) => ('reason' in event ? plan(context, event) : NOTHING_TO_DO))

@@ -2,10 +2,11 @@
  * What a dynamic supervisor decides, as pure functions from its context to a {@link Plan}. Its children are in the table of cells alone: the context holds
  * their number, and by name only those that somebody waits for or that wait for their restart. So the 10,000th child costs what the first did.
  */
-import { type Json, type JsonObject, REF_KEY } from '../json.ts'
+import type { Json } from '../json.ts'
 import type { ChildRefusal, ChildReply, ExitReason, SupervisorEvent } from '../protocol.ts'
 import { backoffMs } from './backoff.ts'
 import { isRestarted, type RestartFlags, type Template } from './childspec.ts'
+import { canonical, shortHash } from './fingerprint.ts'
 import { type Admission, admit, type RestartWindow } from './intensity.ts'
 import { ID } from './spec-schema.ts'
 import { type Alarm, type Asked, causeOf, type Decided, type Ended, type Order, type Plan, type Request } from './supervised.ts'
@@ -208,35 +209,5 @@ export function stopAll(context: PoolContext): PoolPlan {
 export const refuseWhileStopping = (request: Request): PoolPlan =>
   only(refused(request.replyTo, null, 'stopping', 'the supervisor is stopping'))
 
-/**
- * The name of a task: the same for the same JSON, whatever the order of its keys. Two 53-bit halves, so that two tasks share one by accident only.
- */
-function taskKey(task: Json): string {
-  const text = canonical(task)
-  return `${mixed(text, 0x9e3779b9)}${mixed(text, 0x85ebca6b)}`
-}
-
-function canonical(value: Json | undefined): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (REF_KEY in value) return JSON.stringify((value as JsonObject)[REF_KEY])
-  const entries = Object.entries(value as JsonObject).filter(([, member]) => member !== undefined)
-  return `{${entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`)
-    .join(',')}}`
-}
-
-/** cyrb53 by bryc (public domain), as 11 characters. */
-function mixed(text: string, seed: number): string {
-  let a = 0xdeadbeef ^ seed
-  let b = 0x41c6ce57 ^ seed
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    a = Math.imul(a ^ code, 2654435761)
-    b = Math.imul(b ^ code, 1597334677)
-  }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909)
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909)
-  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36).padStart(11, '0')
-}
+/** The name of a task: the same for the same JSON, whatever the order of its keys. */
+const taskKey = (task: Json): string => shortHash(canonical(task))

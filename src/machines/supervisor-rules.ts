@@ -1,9 +1,10 @@
 /** Guards and actions of the supervisor, by the names under which its statechart uses them. Decisions are made by restarting.ts and by-hand.ts. */
-import { type AnyActorRef, setup } from 'xstate'
+import { setup } from 'xstate'
 import type { ErrorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import { type CellRestart, type CellStart, EXIT_KEY, type ExitReason, type ReservedAction } from '../protocol.ts'
 import { isQuestion, noteDeclined, noteFailed, noteStarted, noteStopped, refuseAll, serve } from './by-hand.ts'
+import { carryOut } from './carry-out.ts'
 import { isRestarted, type SUPERVISOR_READY_TAG } from './childspec.ts'
 import { absorb, disband, NOTHING, regroup, restart, restartDelayed, retire, startNext, stopNext } from './restarting.ts'
 import {
@@ -102,22 +103,6 @@ const base = setup({
     stopsTrigger: ({ context, event }) => event.type === 'child.stop' && context.group?.trigger === event.id,
   },
 })
-
-type Enqueue = Parameters<Parameters<typeof base.enqueueActions>[0]>[0]['enqueue']
-
-/** Carries out a decision: the context first, then the orders in their order. */
-function carryOut(enqueue: Enqueue, { change, orders }: Plan): void {
-  if (Object.keys(change).length > 0) enqueue.assign(change)
-  for (const order of orders) give(enqueue, order)
-}
-
-function give(enqueue: Enqueue, order: Order): void {
-  if (order.type === 'cancel') enqueue.cancel(order.timer)
-  else if (order.type === 'later') enqueue.raise(order.event, { delay: order.delayMs, id: order.timer })
-  else if (order.type === 'reply') {
-    if (typeof (order.to as { send?: unknown } | null)?.send === 'function') enqueue.sendTo(order.to as AnyActorRef, order.event)
-  } else enqueue(order as Extract<Order, { type: 'cell.start' }>)
-}
 
 /** An action that makes and carries out a decision. */
 const decide = (plan: (context: SupervisorContext, event: SupervisorInbox) => Plan) =>

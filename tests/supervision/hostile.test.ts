@@ -121,7 +121,7 @@ test('a start that is refused while a group comes back is an answer, and the gro
   }
 })
 
-test('a rate counts what was begun, also where as much was stopped', async () => {
+test('an actor that begins more children in a minute than it may is ended', async () => {
   const run = await start({ id: 'top', children: [{ id: 'p', src: 'parent', restart: 'temporary', limits: { perMinute: 3 } }] })
   for (let n = 0; n < 3; n++) await run.send('/top/p', { type: 'spawn' })
   expect(run.tree().children[0]?.children).toHaveLength(3)

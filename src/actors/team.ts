@@ -10,7 +10,9 @@
  * The orchestrator is started last, so that everybody it asks is there. A restart goes on from the last committed snapshot.
  */
 import { resolve } from 'node:path'
+import { errorData, UserError } from '../errors.ts'
 import type { Json } from '../json.ts'
+import { checkTree } from '../machines/childspec.ts'
 import { coder } from '../machines/coder.ts'
 import type { CoderInput } from '../machines/coder-rules.ts'
 import { executor } from '../machines/executor.ts'
@@ -45,7 +47,10 @@ export interface TeamStart {
   readonly name: string | null
 }
 
-/** The tree of a task, with everything that its actors need as their input. Pure, so a run that is resumed needs neither file nor task again. */
+/**
+ * The tree of a task, with everything that its actors need as their input. Pure, so a run that is resumed needs neither file nor task again.
+ * @throws {UserError} `E_TASK_INVALID` (exit 3) where its `supervision` breaks a rule of trees.
+ */
 export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
   const { strategy, intensity, periodMs, backoff, startTimeoutMs, quarantine } = task.supervision
   const common = { from: 'checkpoint', ...(startTimeoutMs === null ? {} : { startTimeoutMs }) } as const
@@ -65,12 +70,23 @@ export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
   ]
   const flags = { strategy, intensity, periodMs, ...(backoff === null ? {} : { backoff }) }
   return {
-    tree: { id: 'team', ...flags, autoShutdown: 'any_significant', children },
+    tree: checked({ id: 'team', ...flags, autoShutdown: 'any_significant', children }),
     input: task.input,
     budget: task.budget.tokensMax === null ? {} : { tokensMax: task.budget.tokensMax },
     deadlineMs: task.deadlineMs,
     ...(quarantine === null ? {} : { quarantine }),
     name: task.name,
+  }
+}
+
+/** Rules that hold between keys of `supervision:`, such as a period that its backoff fits into, are the tree's. Who wrote the task is told, in its words. */
+function checked(tree: StaticSupervisorSpec): StaticSupervisorSpec {
+  try {
+    checkTree(tree)
+    return tree
+  } catch (thrown) {
+    const { message } = errorData(thrown)
+    throw new UserError('E_TASK_INVALID', `supervision: ${message}`, { where: 'task', fix: 'mend `supervision:` in the task', exit: 3 })
   }
 }
 

@@ -1,6 +1,6 @@
 /** A tree is looked at before it is started: what is wrong with it, and how often its actors may be started at most. */
 import { expect, test } from 'vitest'
-import { planTree } from '../../src/index.ts'
+import { parseTask, planTree, teamTree } from '../../src/index.ts'
 
 test.each([
   [0, 0, 1],
@@ -30,5 +30,19 @@ test('children of a template have a worst case each, and a tree that breaks a ru
   const backoff = { baseMs: 10_000 }
   expect(() => planTree({ ...pool, backoff })).toThrow(
     '/pool: periodMs must be at least 36000, which its backoff may wait before 2 restarts',
+  )
+})
+
+test('a task whose period is too short for its backoff is told so as an error of the task, before anything is started', () => {
+  const task = parseTask(
+    'goal: x\nsupervision: {intensity: 3, period: 2s, backoff: {base_delay: 1s, max_delay: 10s, jitter: 0.2}}\n',
+    'a.yaml',
+  )
+  expect(() => teamTree(task, { dir: '.' })).toThrow(
+    expect.objectContaining({
+      code: 'E_TASK_INVALID',
+      message: expect.stringContaining('periodMs must be at least 8400'),
+      options: expect.objectContaining({ exit: 3 }),
+    }),
   )
 })

@@ -32,6 +32,10 @@ export const NO_RETRY: RetryPolicy = { maxAttempts: 1, baseDelayMs: 1_000, maxDe
 /** The worst case that one performance may spend, reserved in the commit that owes the effect and settled with its outcome. */
 export interface Reserve {
   readonly tokens: number
+  /** Money of the worst case. `null`: its price is unknown, so a budget of money refuses it. Default 0: it costs none. */
+  readonly usd?: number | null | undefined
+  /** Turns of an agent, counted by `budget.turnsMax`. Default 0. */
+  readonly turns?: number | undefined
 }
 
 /**
@@ -41,7 +45,7 @@ export interface Reserve {
 export interface Deadlines {
   /** Until the handler says that it has begun: `call.started()`, or its first progress. A model that is being loaded has begun. */
   readonly startMs?: number | undefined
-  /** Until the first `call.progress(...)`: the first token. */
+  /** Until the first `call.progress(...)`: the first token. From `call.started()` where `startMs` is given, else from the beginning of the attempt. */
   readonly firstMs?: number | undefined
   /** Between two signs of life: any word of the handler. Begins where `startMs` and `firstMs` end, where they are given; else with the attempt. */
   readonly idleMs?: number | undefined
@@ -57,9 +61,9 @@ export interface EffectDeclaration<Input = unknown, Output = unknown> {
   readonly repeat: RepeatPolicy
   /** Of one attempt, from its start. Default: none. */
   readonly timeoutMs?: number | undefined
-  /** Default: none. */
-  readonly deadlines?: Deadlines | undefined
-  readonly retry?: RetryPolicy | undefined
+  /** Default: none. A function of the input is asked once, in the step that owes the effect; what it says is kept with it. */
+  readonly deadlines?: Deadlines | ((input: Input) => Deadlines) | undefined
+  readonly retry?: RetryPolicy | ((input: Input) => RetryPolicy) | undefined
   /** Default: nothing is reserved. */
   readonly reserve?: ((input: Input) => Reserve) | undefined
 }
@@ -125,17 +129,34 @@ export interface EffectCall<Input> {
   readonly started: () => void
   /** A sign of life and nothing more: it may be called for each byte. */
   readonly alive: () => void
+  /** A fact for the journal, written with the outcome of this attempt; lost where the process dies before. Types: {@link NOTED_FACTS}. */
+  readonly note: (type: string, data: { readonly [key: string]: Json | undefined }) => void
   /** A thread of this run as it is committed, e.g. the conversation that the input names. */
   readonly thread: (thread: string) => readonly Json[]
   /** What this attempt has used. Settled with the outcome, failed attempts included; the last call counts. */
   readonly spent: (usage: Usage) => void
 }
 
+/** Facts that a handler may note. */
+export const NOTED_FACTS: ReadonlySet<string> = new Set(['llm.answered', 'provider.paused', 'context.compacted'])
+
 /** Tokens and money of one attempt. `costUsd: null` means the price is unknown; it is never a false 0. */
 export interface Usage {
+  /** The whole prompt, tokens that came from a cache included. */
   readonly inputTokens: number
+  /** The whole answer, reasoning included. */
   readonly outputTokens: number
   readonly costUsd: number | null
+  /** Of `inputTokens`: read from the provider's prompt cache, and written to it. */
+  readonly cacheReadTokens?: number | undefined
+  readonly cacheWriteTokens?: number | undefined
+  /** Of `outputTokens`: thought, not said. */
+  readonly reasoningTokens?: number | undefined
+  /** Who answered: the provider by its name, and its model. */
+  readonly provider?: string | undefined
+  readonly model?: string | undefined
+  /** It ran on a machine of one's own: it costs no money by the piece. */
+  readonly local?: boolean | undefined
   /** Answers of a script, a tape or a test, not of a model. */
   readonly simulated?: boolean
 }
@@ -157,6 +178,33 @@ export interface EffectHandler<Input, Output> {
   readonly prove?: ((call: EffectCall<Input>) => Promise<Verdict<Output>> | Verdict<Output>) | undefined
   /** How many of these may be in flight at once in one run. Default: no limit but the run's. */
   readonly concurrency?: number | undefined
+  /**
+   * Asked before each attempt is started: until it is let in, the effect stays owed (or waits for its next attempt), so that a crash meanwhile costs nothing.
+   * Without it everything is let in.
+   */
+  readonly admit?: ((request: AdmissionRequest<Input>) => Admission) | undefined
+}
+
+/** An attempt that wants to start. */
+export interface AdmissionRequest<Input> {
+  readonly input: Input
+  /** `<run>/<effect id>#<attempt>`: unique for each attempt. */
+  readonly ticket: string
+  readonly path: Address
+  /** From 1: the attempt that would be started. */
+  readonly attempt: number
+  /** To be called when `isOpen` may have become true. */
+  readonly opened: () => void
+}
+
+/** The answer of a gate to one attempt. In memory only: after a crash everybody asks again. */
+export interface Admission {
+  /** May it start now? Once it has said yes it stands by that until it is closed. */
+  readonly isOpen: () => boolean
+  /** What it waits for, for whoever looks; null: it does not wait. `untilMs`: wall clock, where it is known. */
+  readonly waiting: () => { readonly on: 'rate_limit' | 'provider'; readonly untilMs: number | null; readonly why: string } | null
+  /** The attempt has ended, or it is not wanted any more. Called exactly once. */
+  readonly close: () => void
 }
 
 /** The world said no. `retry` says what may help: `backoff` waits by the policy, `after` waits `retryAfterMs`. */

@@ -365,6 +365,6 @@ export const DOMAIN_FACTS: ReadonlySet<string> = new Set([
   'gate.passed',
   'gate.failed',
   'change.promoted',
-  'llm.answered',
+  'model.switched',
   'context.compacted',
 ])

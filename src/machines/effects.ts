@@ -14,10 +14,11 @@
  *   change.promote    prove           the same, over all files of the plan
  */
 import { z } from 'zod'
-import { effect, type RetryPolicy } from '../effect.ts'
+import { type Deadlines, effect, type RetryPolicy } from '../effect.ts'
+import { modelRef } from './models.ts'
 import { check, gateOutcome, message, workspace } from './vocabulary.ts'
 
-/** Transient failures of a model's provider: 3 attempts, 1 s and 2 s apart (jittered), at most 30 s. */
+/** Transient failures of a provider of whose model nothing is said: 3 attempts, 1 s and 2 s apart (jittered), at most 30 s. */
 const MODEL_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 1_000, maxDelayMs: 30_000, exponentialBase: 2 }
 /** Longest answer that is asked for, in tokens; part of what a call reserves. */
 export const OUTPUT_TOKENS_MAX = 4_096
@@ -36,6 +37,10 @@ const generateInput = z.strictObject({
   format: z.enum(['text', 'plan', 'verdict']),
   /** Length of the conversation in characters, for the reservation. */
   promptChars: z.int().min(0),
+  /** Who is asked. Left out: the first provider of the registry, as it likes. */
+  model: modelRef.optional(),
+  /** Tokens that the prompt may take; what does not fit is left out as context.ts says. Left out: all of the conversation. */
+  promptTokensMax: z.int().positive().optional(),
 })
 export type GenerateInput = z.infer<typeof generateInput>
 
@@ -43,6 +48,12 @@ const usage = z.strictObject({
   inputTokens: z.number(),
   outputTokens: z.number(),
   costUsd: z.number().nullable(),
+  cacheReadTokens: z.number().optional(),
+  cacheWriteTokens: z.number().optional(),
+  reasoningTokens: z.number().optional(),
+  provider: z.string().optional(),
+  model: z.string().optional(),
+  local: z.boolean().optional(),
   simulated: z.boolean().optional(),
 })
 const generateOutput = z.strictObject({ message, usage, finish: z.string() })
@@ -56,10 +67,17 @@ export const generate = effect({
   input: generateInput,
   output: generateOutput,
   repeat: 'repeat',
-  timeoutMs: 600_000,
-  retry: MODEL_RETRY,
+  deadlines: ({ model }) => deadlinesOf(model),
+  retry: ({ model }) => model?.retry ?? MODEL_RETRY,
   reserve: (input) => ({ tokens: promptTokens(input.promptChars) + (input.tools.length > 0 ? TOOL_TOKENS_MAX : 0) + OUTPUT_TOKENS_MAX }),
 })
+
+/** A model that is loaded first has its time for that; of any other, what comes first is its first token. */
+function deadlinesOf(model: GenerateInput['model']): Deadlines {
+  if (model === undefined) return { totalMs: 600_000 }
+  const { loadMs, firstTokenMs, idleMs, totalMs } = model.timeouts
+  return { ...(model.vramGb === null ? {} : { startMs: loadMs }), firstMs: firstTokenMs, idleMs, totalMs }
+}
 
 const openInput = z.strictObject({ source: z.string(), mode: z.enum(['auto', 'worktree', 'copy']) })
 export const open = effect({ kind: 'workspace.open', input: openInput, output: workspace, repeat: 'repeat', timeoutMs: 600_000 })

@@ -105,6 +105,8 @@ export const message = z.strictObject({
   toolCalls: z.array(toolCall).optional(),
   toolCallId: z.string().optional(),
   scripted: z.int().min(0).optional(),
+  /** What a model thought before it answered, as its provider gave it: opaque, signed, and to be given back unchanged to the same provider. */
+  thinking: z.strictObject({ provider: z.string(), blocks: z.array(z.json()) }).optional(),
 })
 export type Message = z.infer<typeof message>
 

@@ -8,6 +8,7 @@ import { Defect } from '../errors.ts'
 import { assertJson, type Json } from '../json.ts'
 import type { CellStarted, ChildLink, EffectOwed, StepInput } from './cell.ts'
 import type { Create, RawActor, Scope } from './host.ts'
+import { wrongTiming } from './logic/check-effect.ts'
 import type { LogicKind, PlainLogic } from './logic/kinds.ts'
 import { fitting } from './outgoing.ts'
 import { isRef, Ref } from './ref.ts'
@@ -168,12 +169,21 @@ function owed(code: StepCode, create: Create, link: ChildLink, refs: ReadonlyMap
       input,
       policy: declaration.repeat,
       timeoutMs: declaration.timeoutMs ?? null,
-      ...(declaration.deadlines === undefined ? {} : { deadlines: declaration.deadlines }),
-      retry: declaration.retry ?? NO_RETRY,
+      ...timing(declaration, input, link),
       reserve: reserved(declaration, input),
       answer: true,
     },
   ]
+}
+
+/** What a declaration says of this input about time is user code, too: a deadline that is no number would never pass. */
+function timing(declaration: EffectDeclaration, input: Json, link: ChildLink): Pick<EffectOwed, 'deadlines' | 'retry'> {
+  const deadlines = typeof declaration.deadlines === 'function' ? declaration.deadlines(input) : declaration.deadlines
+  const retry = typeof declaration.retry === 'function' ? declaration.retry(input) : declaration.retry
+  const wrong =
+    typeof declaration.deadlines === 'function' || typeof declaration.retry === 'function' ? wrongTiming({ deadlines, retry }) : null
+  if (wrong !== null) throw new Defect('E_EFFECT_TIMING', `${declaration.kind} ('${link.id}') ${wrong.rule}`, { hint: wrong.fix })
+  return { ...(deadlines === undefined ? {} : { deadlines }), retry: retry ?? NO_RETRY }
 }
 
 /** A plain promise is safe to do again, says who uses one; volatile logic is started again anyway. */

@@ -26,7 +26,7 @@ function disk(context: TestContext, options: string): string {
 function call(input: unknown): EffectCall<never> {
   const none = (): void => {}
   const parts = { key: 'r/e1', run: 'r', id: 'e1', path: '/team', attempt: 1, signal: new AbortController().signal }
-  return { ...parts, input: input as never, progress: none, started: none, alive: none, thread: () => [], spent: none }
+  return { ...parts, input: input as never, progress: none, started: none, alive: none, thread: () => [], spent: none, note: none }
 }
 
 const effects = (root: string) => teamEffects({ provider: scripted([]), root }).handlers

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { exitOf, isRetryable, isWarning } from '../../src/catalogue.ts'
+import { NOTED_FACTS } from '../../src/effect.ts'
 import * as limits from '../../src/limits.ts'
 import { DOMAIN_FACTS } from '../../src/protocol.ts'
 
@@ -62,6 +63,7 @@ test('each fact that is written has its row on the page of events, and the page 
     ...found(['src/runtime/operations.ts'], /journal\.push\(\{ type: '([a-z._]+)'/g),
     ...found(['src/runtime/engines/local/ending.ts'], /'(run\.[a-z]+)'/g),
     ...DOMAIN_FACTS,
+    ...NOTED_FACTS,
   ]
   expect(namesOf('docs/reference/events.md').sort()).toEqual(sorted(facts))
 })

@@ -43,10 +43,10 @@ test.each<[string, Lived, Act, number, object]>([
     { which: 'start', limitMs: 50, lastSeen: 'alive, 40 ms after attempt 1 began' },
   ],
   [
-    'first, though it has begun',
+    'first, from where it has begun',
     { deadlines: { startMs: 50, firstMs: 400, idleMs: 10 } },
     ({ started }, after) => after(20, started),
-    400,
+    420,
     { which: 'first', limitMs: 400, lastSeen: 'started, 20 ms after attempt 1 began' },
   ],
   [

@@ -1,7 +1,7 @@
 /**
  * The deadlines of one attempt: what passes first ends it. One timer of the clock at a time, at the instant of what is due first; nothing is polled.
  *
- *   begin ─startMs─> started ─firstMs, from the beginning─> first progress ─idleMs─> sign of life ─idleMs─> ...
+ *   begin ─startMs─> started ─firstMs─> first progress ─idleMs─> sign of life ─idleMs─> ...     without startMs: begin ─firstMs─> first progress
  *   begin ─timeoutMs───────────────────────────────────────────────────────────────> the attempt
  *   the effect is owed ─totalMs, over all attempts and waits──────────────────────────────────────> the effect
  *
@@ -41,6 +41,7 @@ export class AttemptDeadlines {
   readonly #beganAt: number
   readonly #totalAt: number
   #hasBegun = false
+  #startedAt: number
   #hasProgress = false
   #lastSign: Sign | null = null
   #lastAt: number
@@ -57,6 +58,7 @@ export class AttemptDeadlines {
     this.#expire = expire
     this.#beganAt = clock.monotonicMs()
     this.#lastAt = this.#beganAt
+    this.#startedAt = row.deadlines?.startMs === undefined ? this.#beganAt : NO_MORE
     this.#totalAt = this.#beganAt + leftMs
     this.#wait()
   }
@@ -65,6 +67,7 @@ export class AttemptDeadlines {
     this.#sign('started')
     if (this.#hasBegun) return
     this.#hasBegun = true
+    if (this.#startedAt === NO_MORE) this.#startedAt = this.#lastAt
     this.#wait()
   }
 
@@ -100,7 +103,7 @@ export class AttemptDeadlines {
       { which: 'total', at: this.#totalAt, limitMs: totalMs },
       { which: 'attempt', at: this.#beganAt + attemptMs, limitMs: attemptMs },
       { which: 'start', at: this.#hasBegun ? NO_MORE : this.#beganAt + startMs, limitMs: startMs },
-      { which: 'first', at: this.#hasProgress ? NO_MORE : this.#beganAt + firstMs, limitMs: firstMs },
+      { which: 'first', at: this.#hasProgress ? NO_MORE : this.#startedAt + firstMs, limitMs: firstMs },
       { which: 'idle', at: isIdling ? this.#lastAt + idleMs : NO_MORE, limitMs: idleMs },
     ] as const
     return all.reduce((first, other) => (other.at < first.at ? other : first))

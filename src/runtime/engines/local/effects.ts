@@ -237,6 +237,18 @@ function added(a: Usage | null, b: Usage | null): Usage | null {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     costUsd,
+    ...addedParts(a, b),
+    ...(b.provider === undefined ? {} : { provider: b.provider }),
+    ...(b.model === undefined ? {} : { model: b.model }),
+    ...(a.local || b.local ? { local: true } : {}),
     ...(a.simulated || b.simulated ? { simulated: true } : {}),
   }
+}
+
+const PARTS = ['cacheReadTokens', 'cacheWriteTokens', 'reasoningTokens'] as const
+
+function addedParts(a: Usage, b: Usage): Partial<Usage> {
+  const parts: Partial<Record<(typeof PARTS)[number], number>> = {}
+  for (const part of PARTS) if (a[part] !== undefined || b[part] !== undefined) parts[part] = (a[part] ?? 0) + (b[part] ?? 0)
+  return parts
 }

@@ -1,12 +1,13 @@
 /** What came of an attempt, recorded in the commit that also sends it to the actor. */
 import { decideRetry } from '../../retry.ts'
 import type { EffectRow } from '../../store.ts'
-import { fail, park, retryLater, spend, stale, succeed } from './effects.ts'
+import { fail, ownerOf, park, retryLater, spend, stale, succeed } from './effects.ts'
 import type { Outcome } from './performer.ts'
 import type { Tree } from './tree.ts'
 
 export function settleOutcome(tree: Tree, started: EffectRow, outcome: Outcome, random: number): void {
   const row = tree.effects.get(started.id)
+  for (const { type, data } of outcome.notes ?? []) tree.fact(type, ownerOf(started), started.cause, { effect: started.id, ...data })
   if (row === undefined || row.status !== 'started' || row.attempt !== started.attempt) {
     stale(tree, started, outcome.usage)
   } else if (outcome.ok) {

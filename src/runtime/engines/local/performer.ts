@@ -2,7 +2,7 @@
  * Performs effects: after their start is committed, outside every step and turn. What comes of it goes back into the run as an intake of its own.
  * Nothing here is durable; a crash leaves rows that say `started`, which recovery judges by their policy.
  */
-import { type EffectCall, Failure, type Usage } from '../../../effect.ts'
+import { type EffectCall, Failure, NOTED_FACTS, type Usage } from '../../../effect.ts'
 import { Defect, type ErrorData, errorData } from '../../../errors.ts'
 import { assertJson, type Json } from '../../../json.ts'
 import { ABORT_GRACE_MS, EFFECTS_IN_FLIGHT_MAX, PAYLOAD_BYTES_MAX } from '../../../limits.ts'
@@ -14,10 +14,17 @@ import { AttemptDeadlines } from './attempt-deadlines.ts'
 import type { VolatileOrder } from './tree.ts'
 import type { Volatiles } from './volatile.ts'
 
+/** A fact that a handler has noted, for the commit of its outcome. */
+export interface Note {
+  readonly type: string
+  readonly data: { readonly [key: string]: Json | undefined }
+}
+
 export type Outcome =
-  | { readonly ok: true; readonly output: Json | undefined; readonly usage: Usage | null }
+  | { readonly ok: true; readonly output: Json | undefined; readonly usage: Usage | null; readonly notes?: readonly Note[] }
   | {
       readonly ok: false
+      readonly notes?: readonly Note[]
       readonly error: ErrorData
       readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>
       /** The run stopped under it: what had happened by then is not known. */
@@ -133,14 +140,16 @@ export class Performer {
 
   async #fly(row: EffectRow, controller: AbortController, timers: Set<() => void>): Promise<void> {
     let usage: Usage | null = null
+    const notes: Note[] = []
     const late = Promise.withResolvers<Outcome>()
     const deadlines = this.#deadlines(row, controller, timers, late.resolve)
-    const call = this.#call(row, controller.signal, deadlines, (spent) => {
-      usage = usageOf(spent)
-    })
+    const spent = (used: Usage): void => {
+      usage = usageOf(used)
+    }
+    const call = this.#call(row, controller.signal, deadlines, { spent, note: (type, data) => keepNote(notes, type, data) })
     const outcome = await Promise.race([this.#perform(row, call), late.promise])
     const aborted = !outcome.ok && this.#stopped && controller.signal.aborted
-    this.#options.settled(row, { ...outcome, usage, ...(aborted ? { aborted } : {}) })
+    this.#options.settled(row, { ...outcome, usage, ...(notes.length > 0 ? { notes } : {}), ...(aborted ? { aborted } : {}) })
   }
 
   /** When a deadline passes the attempt is aborted, and given a grace to end by itself; then it has failed without its word. */
@@ -185,7 +194,12 @@ export class Performer {
     return { success: true, data: await promise }
   }
 
-  #call(row: EffectRow, signal: AbortSignal, deadlines: AttemptDeadlines, spent: (usage: Usage) => void): EffectCall<Json> {
+  #call(
+    row: EffectRow,
+    signal: AbortSignal,
+    deadlines: AttemptDeadlines,
+    words: Pick<EffectCall<Json>, 'spent' | 'note'>,
+  ): EffectCall<Json> {
     const { run, thread, progress } = this.#options
     return {
       input: row.input,
@@ -202,18 +216,40 @@ export class Performer {
       started: () => deadlines.started(),
       alive: () => deadlines.alive(),
       thread,
-      spent,
+      ...words,
     }
   }
 }
 
+/** Facts of one attempt that are kept; what a handler notes beyond that is dropped, not the attempt. */
+const NOTES_MAX = 100
+
+/** @throws {Defect} `E_NOTE_INVALID` for a type that no handler may note, and data that is no JSON. */
+function keepNote(notes: Note[], type: string, data: Note['data']): void {
+  if (!NOTED_FACTS.has(type))
+    throw new Defect('E_NOTE_INVALID', `a handler cannot note '${type}'`, { hint: `there are ${[...NOTED_FACTS].join(', ')}` })
+  const kept = JSON.parse(JSON.stringify(data)) as Note['data']
+  if (notes.length < NOTES_MAX) notes.push({ type, data: kept })
+}
+
 /** What a handler says it has used. Anything but counts is ignored: a wrong word about cost must not cost the run. */
 function usageOf(spent: Usage): Usage | null {
-  const { inputTokens, outputTokens, costUsd, simulated } = (spent ?? {}) as Partial<Usage>
+  const { inputTokens, outputTokens, costUsd, simulated, local, provider, model, ...parts } = (spent ?? {}) as Partial<Usage>
   const count = (value: unknown): number => (Number.isFinite(value) ? Math.max(0, Math.trunc(value as number)) : 0)
   if (spent === undefined || spent === null) return null
   const cost = typeof costUsd === 'number' && Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : null
-  return { inputTokens: count(inputTokens), outputTokens: count(outputTokens), costUsd: cost, ...(simulated === true ? { simulated } : {}) }
+  return {
+    inputTokens: count(inputTokens),
+    outputTokens: count(outputTokens),
+    costUsd: cost,
+    ...(parts.cacheReadTokens === undefined ? {} : { cacheReadTokens: count(parts.cacheReadTokens) }),
+    ...(parts.cacheWriteTokens === undefined ? {} : { cacheWriteTokens: count(parts.cacheWriteTokens) }),
+    ...(parts.reasoningTokens === undefined ? {} : { reasoningTokens: count(parts.reasoningTokens) }),
+    ...(typeof provider === 'string' ? { provider } : {}),
+    ...(typeof model === 'string' ? { model } : {}),
+    ...(local === true ? { local } : {}),
+    ...(simulated === true ? { simulated } : {}),
+  }
 }
 
 /** @throws {Defect} `E_EFFECT_OUTPUT`, `E_NOT_JSON`, `E_PAYLOAD_TOO_LARGE`. */

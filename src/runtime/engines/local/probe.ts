@@ -40,7 +40,16 @@ async function verdictOf({ run, host, thread }: ProbeOptions, row: EffectRow, si
   const { prove } = handler as EffectHandler<Json, unknown>
   if (prove === undefined) return { verdict: 'unknown', evidence: 'its handler has no probe' }
   const about = { input: row.input, key: `${run}/${row.id}`, run, id: row.id, path: row.owner, attempt: row.attempt }
-  const call: EffectCall<Json> = { ...about, signal, progress: () => {}, started: () => {}, alive: () => {}, thread, spent: () => {} }
+  const call: EffectCall<Json> = {
+    ...about,
+    signal,
+    progress: () => {},
+    started: () => {},
+    alive: () => {},
+    thread,
+    spent: () => {},
+    note: () => {},
+  }
   const said: unknown = await prove(call)
   const { verdict, evidence, output } = (said ?? {}) as { verdict?: unknown; evidence?: unknown; output?: unknown }
   const words = typeof evidence === 'string' ? { evidence } : {}

@@ -49,6 +49,10 @@ export const EFFECTS_IN_FLIGHT_MAX = 64
 /** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */
 export const RUN_CRASHES_MAX = 3
 export const RUN_CRASHES_PERIOD_MS = 600_000
+/** Bytes of one config file. */
+export const CONFIG_BYTES_MAX = 1_000_000
+/** How long the keychain of the system may take to answer, before the key file is used instead. */
+export const KEYCHAIN_MS_MAX = 3_000
 
 if (TURN_STEPS_MAX > CASCADE_STEPS_MAX) throw new Error('limits: a turn cannot hold more steps than a cascade')
 if (TURN_EXTERNALS_MAX > TURN_STEPS_MAX) throw new Error('limits: a turn takes at least one step for each event from outside')

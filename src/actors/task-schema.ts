@@ -4,10 +4,8 @@
  */
 import { z } from 'zod'
 import { PHASES } from '../machines/vocabulary.ts'
+import { parseCount, parseDuration } from '../quantities.ts'
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
-const COUNT = /^(\d+(?:\.\d+)?)([kM]?)$/
 /** Longest duration: a year. */
 const DURATION_MS_MAX = 365 * 86_400_000
 /** Time of one check, where the task gives none. */
@@ -18,21 +16,16 @@ const expected = (what: string) => ({ error: `expected ${what}` })
 const durationFrom = (leastMs: number) =>
   z
     .string(expected('a duration with its unit, like 20m'))
-    .refine((text) => DURATION.test(text), expected('a duration with its unit, like 20m'))
-    .transform((text) =>
-      Math.round([...text.matchAll(/([\d.]+)(ms|s|m|h|d)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * UNITS_MS[unit!]!, 0)),
-    )
+    .refine((text) => parseDuration(text) !== null, expected('a duration with its unit, like 20m'))
+    .transform((text) => parseDuration(text) ?? 0)
     .refine((ms) => ms >= leastMs && ms <= DURATION_MS_MAX, expected(`a duration of ${leastMs === 0 ? 'at most 365d' : '1ms to 365d'}`))
 const duration = durationFrom(1)
 
 const count = z
   .union([z.number(), z.string()], expected('a whole number, like 200k'))
-  .refine((value) => COUNT.test(String(value)), expected('a whole number, like 200k'))
-  .transform((value) => {
-    const [, digits, unit] = COUNT.exec(String(value)) ?? []
-    return Math.round(Number(digits) * (unit === 'k' ? 1_000 : unit === 'M' ? 1_000_000 : 1))
-  })
-  .refine((value) => value >= 1 && value <= Number.MAX_SAFE_INTEGER, expected('a whole number of at least 1'))
+  .refine((value) => parseCount(String(value)) !== null, expected('a whole number, like 200k'))
+  .transform((value) => parseCount(String(value)) ?? 0)
+  .refine((value) => value >= 1, expected('a whole number of at least 1'))
 
 const limit = (max: number) =>
   z

@@ -63,7 +63,11 @@ function textOf(file: string, shown: string): string {
   } catch (error) {
     if (error instanceof UserError) throw error
     const { code } = error as NodeJS.ErrnoException
-    throw invalid(code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is no UTF-8 text' : `it cannot be read (${code ?? 'unknown'})`, shown, file)
+    throw invalid(
+      code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is no UTF-8 text' : `it cannot be read (${code ?? 'unknown'})`,
+      shown,
+      file,
+    )
   }
 }
 
@@ -78,7 +82,11 @@ function dataOf(text: string, file: string, shown: string): Table {
     const { line, column } = error
     const why = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '')
     const { evidence } = originAt(text, file, shown, { line, column })
-    const options = { where: `${shown}:${line}:${column}`, fix: 'mend that line; the format: https://toml.io', exit: exitOf('E_CONFIG_INVALID') }
+    const options = {
+      where: `${shown}:${line}:${column}`,
+      fix: 'mend that line; the format: https://toml.io',
+      exit: exitOf('E_CONFIG_INVALID'),
+    }
     throw new UserError('E_CONFIG_INVALID', `this is no TOML: ${why}`, { ...options, evidence, file, line, column })
   }
 }

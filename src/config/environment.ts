@@ -48,7 +48,8 @@ export function readEnvironment(env: Env, data: Table): FromEnvironment {
 }
 
 /** Other programs and tests have variables that begin like ours: only what is very near is taken for a slip. */
-const distanceIsSmall = (name: string, near: string): boolean => Math.abs(name.length - near.length) <= 1 && name.slice(0, 10) === near.slice(0, 10)
+const distanceIsSmall = (name: string, near: string): boolean =>
+  Math.abs(name.length - near.length) <= 1 && name.slice(0, 10) === near.slice(0, 10)
 
 /** The variable of each key, for the tables that there are. */
 function variables(data: Table): ReadonlyMap<string, Key> {

@@ -9,6 +9,7 @@
 import type { z } from 'zod'
 import { exitOf } from '../catalogue.ts'
 import { UserError } from '../errors.ts'
+import { isLoopback } from '../loopback.ts'
 import { nearest } from '../near.ts'
 import { redacted } from '../secrets.ts'
 import type { Layer, Origin, Table } from './document.ts'
@@ -16,7 +17,7 @@ import { readEnvironment } from './environment.ts'
 import { keysAt, schemaAt } from './keys.ts'
 import { refuseSecrets } from './leaks.ts'
 import { GENERAL_KEYS, schema } from './schema.ts'
-import { expectationOf, isLoopback } from './values.ts'
+import { expectationOf } from './values.ts'
 
 /** What is wrong and does no harm. Its code is `E_CONFIG_UNKNOWN_KEY`. */
 export interface ConfigWarning {

@@ -79,7 +79,10 @@ export const countOrNone = expecting(
 
 /** A number from `least` to `most`. */
 export const number = (least: number, most = Number.POSITIVE_INFINITY) =>
-  expecting(z.number().min(least).max(most), most === Number.POSITIVE_INFINITY ? `a number from ${least} on` : `a number from ${least} to ${most}`)
+  expecting(
+    z.number().min(least).max(most),
+    most === Number.POSITIVE_INFINITY ? `a number from ${least} on` : `a number from ${least} to ${most}`,
+  )
 /** Money; `0` is null: there is no limit. */
 export const moneyOrNone = expecting(
   z
@@ -89,19 +92,19 @@ export const moneyOrNone = expecting(
   'a number of USD from 0 on; 0: no limit',
 )
 /** More than 0, at most `most`. */
-export const positive = (most: number, unit: string) => expecting(z.number().gt(0).max(most), `a number of ${unit} above 0, at most ${most}`)
+export const positive = (most: number, unit: string) =>
+  expecting(z.number().gt(0).max(most), `a number of ${unit} above 0, at most ${most}`)
 
 /** One of some words. */
 export const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) => expecting(z.enum(words), words.join(' | '))
 
 const isAddress = (value: string): boolean => {
   const url = URL.canParse(value) ? new URL(value) : null
-  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  return (
+    url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  )
 }
 const withoutSlash = (value: string): string => value.replace(/\/+$/, '')
-
-/** Does an address stay on this machine? */
-export const isLoopback = (value: string): boolean => /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(new URL(value).hostname)
 
 /** An address of a server, without a password in it. */
 export const address = expecting(z.string().refine(isAddress).transform(withoutSlash), 'an address like http://localhost:11434')

@@ -147,7 +147,7 @@ function streamed(block: Data, index: number, exchange: Exchange): string[] {
   }
   const json = JSON.stringify(block['input'])
   const sent = exchange.fault?.kind === 'tool_json' ? json.slice(0, -2) : json === '{}' ? '' : json
-  const pieces = ['', ...(sent.match(new RegExp(`[^]{1,${JSON_PIECE}}`, 'gu')) ?? [])]
+  const pieces = ['', ...(sent.match(new RegExp(`.{1,${JSON_PIECE}}`, 'gsu')) ?? [])]
   return [begin({ ...block, input: {} }), ...pieces.map((piece) => delta(index, { type: 'input_json_delta', partial_json: piece })), end]
 }
 

@@ -112,7 +112,10 @@ export function readConfig(flags: Flags, facts: Facts = processFacts()): Config 
 /** What a function gives, asked for once. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | null = null
-  return () => (made ??= { value: make() }).value
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }
 
 function streamLook(stream: StreamFacts, flags: Flags, env: Facts['env']): StreamLook {

@@ -58,16 +58,13 @@ export interface ModelSettings {
   originOf(path: readonly string[]): { readonly where: string } | null
 }
 
-/** The limit of VRAM that a model of Ollama counts with where the configuration does not say it, GB (S9). */
-const VRAM_GB = 8
 /** Tokens of context of a model whose `num_ctx` is not said. */
 const CONTEXT_TOKENS: Readonly<Record<string, number>> = { anthropic: 200_000 }
 const CONTEXT_TOKENS_OTHERS = 16_384
 
+/** Tokens that prompt and answer of a model may take together. */
 export const contextTokensOf = ({ contextTokens, provider }: ModelEntry): number =>
   contextTokens ?? CONTEXT_TOKENS[provider] ?? CONTEXT_TOKENS_OTHERS
-
-export const vramGbOf = ({ vramGb, provider }: ModelEntry): number | null => vramGb ?? (provider === 'ollama' ? VRAM_GB : null)
 
 /** The price of a model: the pattern that says it most exactly; null where none does. */
 export function priceOf({ pricing }: Pick<ModelSettings, 'pricing'>, provider: string, model: string): Price | null {

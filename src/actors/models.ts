@@ -10,7 +10,7 @@ import { exitOf } from '../catalogue.ts'
 import { UserError } from '../errors.ts'
 import { type Chain, type ModelRef, modelRef } from '../machines/models.ts'
 import { nearest } from '../near.ts'
-import { contextTokensOf, type ModelEntry, type ModelSettings, priceOf, vramGbOf } from './model-settings.ts'
+import { contextTokensOf, type ModelEntry, type ModelSettings, priceOf } from './model-settings.ts'
 import { placeOf } from './provider-places.ts'
 
 export const AGENTS = ['orchestrator', 'coder', 'reviewer', 'optimizer'] as const
@@ -154,7 +154,7 @@ function refOf(settings: ModelSettings, agent: AgentName, choice: ModelChoice, a
     thinkingTokens: entry.thinkingTokens,
     tools: entry.tools,
     quotaGroup: entry.quotaGroup,
-    vramGb: vramGbOf(entry),
+    vramGb: entry.vramGb,
     keepAliveMs: entry.keepAliveMs,
     price: priceOf(settings, provider, model),
     timeouts: pick(settings.timeouts),

@@ -17,7 +17,7 @@ export interface ProviderPlace {
   readonly kind: ProviderKind
   /** Null: the client's own, or it has none. */
   readonly baseUrl: string | null
-  /** Servers that speak as OpenAI does on this machine may do without. */
+  /** Servers that speak as OpenAI does, on this machine or by plain http, may do without. */
   readonly key: 'needed' | 'optional' | 'none'
   readonly apiKeyEnv: string | null
   readonly queueEnabled: boolean
@@ -60,7 +60,7 @@ export function placeOf(settings: Pick<ModelSettings, 'general' | 'providers'>, 
   const kind = KINDS.find((each) => each === name) ?? (entry.baseUrl === null ? null : 'openai-compatible')
   if (kind === null) throw unknown(settings, name, where)
   const baseUrl = entry.baseUrl ?? (kind === 'ollama' ? settings.general.ollamaHost : kind === 'openai-compatible' ? OPENAI : null)
-  const local = baseUrl !== null && isLoopback(baseUrl)
+  const local = baseUrl !== null && (isLoopback(baseUrl) || baseUrl.startsWith('http:'))
   return {
     name,
     kind,

@@ -31,7 +31,7 @@ export function readEnvironment(env: Env, data: Table): FromEnvironment {
   const names = new Map<string, string>()
   for (const { name, text, key } of found) {
     if (key === undefined) continue
-    put(table, key.path, valueOf(text, key))
+    put(table, key.path, fromText(text, key))
     names.set(key.path.join('.'), name)
   }
   return {
@@ -77,7 +77,7 @@ function namesIn(data: Table, table: string): readonly string[] {
 }
 
 /** A text as the value that the key expects: numbers and flags are recognised where text would not do, lists are words with commas. */
-function valueOf(text: string, { schema }: Key): unknown {
+function fromText(text: string, { schema }: Key): unknown {
   const candidates: unknown[] = [text]
   if (/^-?\d+(?:\.\d+)?$/.test(text)) candidates.push(Number(text))
   if (/^(?:true|false)$/.test(text)) candidates.push(text === 'true')
@@ -87,6 +87,11 @@ function valueOf(text: string, { schema }: Key): unknown {
 
 function put(table: Record<string, unknown>, path: readonly string[], value: unknown): void {
   const [first = '', ...rest] = path
-  if (rest.length === 0) table[first] = value
-  else put((table[first] ??= {}) as Record<string, unknown>, rest, value)
+  if (rest.length === 0) {
+    table[first] = value
+    return
+  }
+  const inner = (table[first] ?? {}) as Record<string, unknown>
+  table[first] = inner
+  put(inner, rest, value)
 }

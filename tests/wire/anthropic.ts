@@ -19,7 +19,7 @@ export interface AnthropicOptions {
   readonly script?: Script
   /** The key that is accepted. Default: `test-key`. */
   readonly apiKey?: string
-  /** Names, newest first. Default: `claude-sonnet-4-5`. */
+  /** Names, newest first. Default: `claude-haiku-4-5`. */
   readonly models?: readonly string[]
   /** What goes wrong with requests that generate nothing: models, count_tokens. */
   readonly faults?: (request: Seen) => Fault | undefined
@@ -48,13 +48,13 @@ const JSON_PIECE = 12
 
 /** Starts a server of the Messages API. */
 export async function anthropicServer(options: AnthropicOptions = {}): Promise<WireServer> {
-  const { script = [], apiKey = 'test-key', models = ['claude-sonnet-4-5'], faults } = options
+  const { script = [], apiKey = 'test-key', models = ['claude-haiku-4-5'], faults } = options
   const next = exchanges(script)
   return listen(async (seen, response) => {
     const id = `req_${String(seen.number).padStart(4, '0')}`
     const failed = (status: number, message?: string): void =>
       sendJson(response, errorBody(id)(status, message), status, { 'request-id': id })
-    if (seen.headers['x-api-key'] !== apiKey) return failed(401, 'invalid x-api-key')
+    if (keyOf(seen) !== apiKey) return failed(401, 'invalid x-api-key')
     if (seen.headers['anthropic-version'] === undefined) return failed(400, 'anthropic-version: header is required')
     const isMessage = seen.method === 'POST' && seen.path === '/v1/messages'
     const fault = isMessage ? undefined : faults?.(seen)
@@ -73,6 +73,9 @@ export async function anthropicServer(options: AnthropicOptions = {}): Promise<W
     await play(seen, response, exchange, id, nth)
   })
 }
+
+/** A key comes in a header of its own, or as a bearer, as this version of the client sends it. */
+const keyOf = ({ headers }: Seen): unknown => headers['x-api-key'] ?? headers.authorization?.replace(/^Bearer /, '')
 
 async function play(seen: Seen, response: ServerResponse, exchange: Exchange, id: string, nth: number): Promise<void> {
   const { fault, delayMs } = exchange
@@ -144,7 +147,7 @@ function streamed(block: Data, index: number, exchange: Exchange): string[] {
   }
   const json = JSON.stringify(block['input'])
   const sent = exchange.fault?.kind === 'tool_json' ? json.slice(0, -2) : json === '{}' ? '' : json
-  const pieces = ['', ...(sent.match(new RegExp(`[^]{1,${JSON_PIECE}}`, 'gu')) ?? [])]
+  const pieces = ['', ...(sent.match(new RegExp(`.{1,${JSON_PIECE}}`, 'gsu')) ?? [])]
   return [begin({ ...block, input: {} }), ...pieces.map((piece) => delta(index, { type: 'input_json_delta', partial_json: piece })), end]
 }
 

@@ -153,7 +153,7 @@ function speak(exchange: Exchange, body: Data, id: string): Omit<Spoken, 'header
 }
 
 function streamed(call: { readonly id: string; readonly name: string; readonly json: string }, index: number): Data[] {
-  const pieces = call.json.match(new RegExp(`[^]{1,${JSON_PIECE}}`, 'gu')) ?? []
+  const pieces = call.json.match(new RegExp(`.{1,${JSON_PIECE}}`, 'gsu')) ?? []
   const begin = { index, id: call.id, type: 'function', function: { name: call.name, arguments: '' } }
   return [begin, ...pieces.map((piece) => ({ index, function: { arguments: piece } }))]
 }

@@ -97,6 +97,21 @@ const itemSchema = z
 
 const part = (what: string, from = 0) => z.number(expected(what)).min(from, expected(what)).max(1, expected(what))
 
+/** Which model an agent has, and how it is asked. Only what was said is in the task: the rest is the configuration's. */
+const wishes = {
+  model: text.optional(),
+  temperature: z.number(expected('a number from 0 to 2')).min(0).max(2).optional(),
+  max_context_tokens: count.optional(),
+}
+
+function wishOf(agent: { model?: string | undefined; temperature?: number | undefined; max_context_tokens?: number | undefined }) {
+  return {
+    ...(agent.model === undefined ? {} : { model: agent.model }),
+    ...(agent.temperature === undefined ? {} : { temperature: agent.temperature }),
+    ...(agent.max_context_tokens === undefined ? {} : { contextTokensMax: agent.max_context_tokens }),
+  }
+}
+
 /** How the team is supervised. `quarantine` is for whoever starts the run; the tree spec holds the rest. */
 const supervisionSchema = z
   .strictObject({
@@ -160,7 +175,7 @@ export const taskSchema = z
       .regex(/^[a-z][a-z0-9-]{0,63}$/, expected('a name: lower case letters, digits and `-`, a letter first'))
       .optional(),
     goal: text.optional(),
-    provider: z.literal('scripted').optional(),
+    provider: z.enum(['scripted', 'ollama', 'anthropic', 'openai-compatible'], expected('scripted, ollama, anthropic or openai-compatible')).optional(),
     input: z.record(z.string(), z.json(), expected('a map')).optional(),
     workspace: z
       .strictObject({
@@ -173,8 +188,10 @@ export const taskSchema = z
     budget: z.strictObject({ max_tokens: count.optional() }).prefault({}),
     agents: z
       .strictObject({
-        coder: z.strictObject({ max_iterations: limit(1_000).default(30), deadline: duration.optional() }).prefault({}),
-        reviewer: z.strictObject({ max_rounds: limit(100).default(3), deadline: duration.optional() }).prefault({}),
+        coder: z.strictObject({ ...wishes, max_iterations: limit(1_000).default(30), deadline: duration.optional() }).prefault({}),
+        reviewer: z.strictObject({ ...wishes, max_rounds: limit(100).default(3), deadline: duration.optional() }).prefault({}),
+        orchestrator: z.strictObject(wishes).optional(),
+        optimizer: z.strictObject(wishes).optional(),
       })
       .prefault({}),
     supervision: supervisionSchema.prefault({}),
@@ -196,8 +213,10 @@ export const taskSchema = z
     deadlineMs: deadline ?? null,
     budget: { tokensMax: budget.max_tokens ?? null },
     agents: {
-      coder: { iterationsMax: agents.coder.max_iterations, deadlineMs: agents.coder.deadline ?? null },
-      reviewer: { roundsMax: agents.reviewer.max_rounds, deadlineMs: agents.reviewer.deadline ?? null },
+      coder: { iterationsMax: agents.coder.max_iterations, deadlineMs: agents.coder.deadline ?? null, ...wishOf(agents.coder) },
+      reviewer: { roundsMax: agents.reviewer.max_rounds, deadlineMs: agents.reviewer.deadline ?? null, ...wishOf(agents.reviewer) },
+      ...(agents.orchestrator === undefined ? {} : { orchestrator: wishOf(agents.orchestrator) }),
+      ...(agents.optimizer === undefined ? {} : { optimizer: wishOf(agents.optimizer) }),
     },
     supervision,
     loops,
@@ -213,15 +232,17 @@ export type Task = z.infer<typeof taskSchema>
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['approvals'],
   budget: ['max_usd', 'max_turns', 'max_spawns'],
-  agents: ['orchestrator', 'executor', 'optimizer'],
-  'agents.coder': ['model', 'count', 'temperature', 'max_context_tokens', 'budget', 'tools', 'max_rounds'],
-  'agents.reviewer': ['model', 'count', 'temperature', 'max_context_tokens', 'max_iterations', 'budget', 'tools'],
+  agents: ['executor'],
+  'agents.coder': ['count', 'budget', 'tools', 'max_rounds'],
+  'agents.reviewer': ['count', 'max_iterations', 'budget', 'tools'],
+  'agents.orchestrator': ['max_iterations', 'deadline', 'budget', 'tools'],
+  'agents.optimizer': ['max_iterations', 'deadline', 'budget', 'tools'],
   supervision: ['restart', 'from', 'spawn'],
   'gates.checks.*': ['needs', 'evidence'],
   'work.*': ['done_when', 'agent', 'review', 'on_failure'],
 }
 const LATER_VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  provider: ['ollama', 'anthropic', 'openai-compatible', 'replay'],
+  provider: ['replay'],
   'workspace.promote': ['approval'],
 }
 

@@ -97,7 +97,7 @@ const WORDS: Readonly<Record<ModelState, string>> = {
   missing: 'its provider does not have it',
   no_key: 'no key: troupe auth login',
   rejected: 'the key was refused',
-  unreachable: 'no answer within 2s',
+  unreachable: 'not reachable',
   unchecked: 'unchecked',
 }
 const stateWords = ({ state, sizeBytes, provider }: ModelRow): string =>

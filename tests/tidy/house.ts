@@ -44,7 +44,17 @@ export const LAYERS: readonly Layer[] = [
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   xstate: ['src/machines/', 'src/runtime/', 'src/actors/', 'src/index.ts', 'src/testing/'],
   'fast-check': ['src/testing/arbitraries.ts'],
-  zod: ['src/effect.ts', 'src/protocol.ts', 'src/machines/', 'src/runtime/', 'src/actors/', 'src/http/', 'src/cli/', 'src/config.ts', 'src/config/'],
+  zod: [
+    'src/effect.ts',
+    'src/protocol.ts',
+    'src/machines/',
+    'src/runtime/',
+    'src/actors/',
+    'src/http/',
+    'src/cli/',
+    'src/config.ts',
+    'src/config/',
+  ],
   'better-sqlite3': ['src/runtime/stores/', 'src/actors/memory/'],
   'sqlite-vec': ['src/actors/memory/'],
   '@anthropic-ai/sdk': ['src/actors/providers/'],

@@ -23,7 +23,7 @@ export interface Layer {
 export const LAYERS: readonly Layer[] = [
   {
     name: 'leaves',
-    files: ['src/errors.ts', 'src/limits.ts', 'src/json.ts', 'src/effect.ts', 'src/protocol.ts', 'src/health.ts', 'src/catalogue.ts'],
+    files: ['src/errors.ts', 'src/limits.ts', 'src/json.ts', 'src/effect.ts', 'src/protocol.ts', 'src/health.ts', 'src/catalogue.ts', 'src/loopback.ts', 'src/near.ts', 'src/quantities.ts', 'src/secrets.ts'],
     may: ['leaves'],
     pure: true,
   },

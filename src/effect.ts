@@ -157,6 +157,8 @@ export interface Usage {
   readonly model?: string | undefined
   /** It ran on a machine of one's own: it costs no money by the piece. */
   readonly local?: boolean | undefined
+  /** The provider told no cost, so that its tokens are counted from the length of what was said. */
+  readonly estimated?: boolean | undefined
   /** Answers of a script, a tape or a test, not of a model. */
   readonly simulated?: boolean
 }

@@ -54,6 +54,7 @@ const usage = z.strictObject({
   provider: z.string().optional(),
   model: z.string().optional(),
   local: z.boolean().optional(),
+  estimated: z.boolean().optional(),
   simulated: z.boolean().optional(),
 })
 const generateOutput = z.strictObject({ message, usage, finish: z.string() })

@@ -1,8 +1,9 @@
 /** The three adapters, each before a server that plays a script: what a test of the team over the wire needs of them. */
+
+import type { Provider } from '../../src/actors/provider.ts'
 import { anthropic } from '../../src/actors/providers/anthropic.ts'
 import { ollama } from '../../src/actors/providers/ollama.ts'
 import { openaiCompatible } from '../../src/actors/providers/openai-compatible.ts'
-import type { Provider } from '../../src/actors/provider.ts'
 import type { TeamModels } from '../../src/actors/team.ts'
 import { type Chain, type ModelRef, modelRef } from '../../src/machines/models.ts'
 import { anthropicServer } from '../wire/anthropic.ts'
@@ -16,6 +17,7 @@ export type AdapterName = (typeof ADAPTERS)[number]
 
 /** What the servers let in. No real key: nobody outside the loopback is ever asked. */
 export const TEST_KEY = 'test-key-of-nobody'
+const MODEL = 'some-model'
 const key = async (): Promise<string> => TEST_KEY
 
 /** A model of this adapter's server. */
@@ -23,7 +25,7 @@ export const wiredModel = (adapter: AdapterName, more: Partial<ModelRef> = {}): 
   modelRef.parse({
     alias: adapter,
     provider: adapter,
-    model: adapter === 'ollama' ? 'qwen3:8b' : 'some-model',
+    model: adapter === 'ollama' ? 'qwen3:8b' : MODEL,
     contextTokens: 64_000,
     quotaGroup: adapter,
     ...(adapter === 'ollama' ? { vramGb: 8, price: { input: 0, output: 0, basis: 'local' } } : { price: { input: 3, output: 15 } }),
@@ -39,7 +41,9 @@ export const sameForAll = (chain: Chain): TeamModels => ({
 
 export async function serverOf(adapter: AdapterName, script: Script): Promise<WireServer> {
   if (adapter === 'ollama') return ollamaServer({ script })
-  return adapter === 'anthropic' ? anthropicServer({ script, key: TEST_KEY }) : openaiServer({ script, key: TEST_KEY })
+  return adapter === 'anthropic'
+    ? anthropicServer({ script, apiKey: TEST_KEY, models: [MODEL] })
+    : openaiServer({ script, apiKey: TEST_KEY, models: [MODEL] })
 }
 
 /** The adapter, as a program makes it. `fetch` is the seam of tapes. */

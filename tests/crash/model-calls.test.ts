@@ -66,40 +66,54 @@ async function survive(adapter: AdapterName, points: readonly KillPoint[]) {
     } catch (error) {
       if (!(error instanceof Killed)) throw error
     }
-    again.push(...asked().slice(before).filter((effect) => known.has(effect)))
+    again.push(
+      ...asked()
+        .slice(before)
+        .filter((effect) => known.has(effect)),
+    )
   }
   const all = asked()
   await server.close()
   return { survival, again, requests: all.length, repeated: all.length - new Set(all).size }
 }
 
-test.each(ADAPTERS)('over the wire of %s, no call whose answer was committed is paid for again, wherever the process dies', { timeout: 3_600_000 }, async (adapter) => {
-  const whole = await survive(adapter, [])
-  expect(whole.survival).toMatchObject({ status: 'succeeded', found: { lost: [], doubled: [], inDoubt: [] }, left: 0 })
-  expect(whole.repeated).toBe(0)
-  const all = Array.from({ length: whole.survival.commits }, (_, index) => index + 1).flatMap((commit): KillPoint[] => [
-    { commit, when: 'before' },
-    { commit, when: 'after' },
-  ])
-  const every = NIGHTLY ? 1 : Math.ceil(all.length / 3)
-  const offset = NIGHTLY ? 0 : ADAPTERS.indexOf(adapter) * 11
-  const sample = all.filter((_, index) => (index + offset) % every === 0)
-  const counted = { points: 0, requests: 0, repeated: 0 }
-  for (const point of sample) {
-    const { survival, again, requests, repeated } = await survive(adapter, [point])
-    expect({ point, again, status: survival.status, files: survival.files, found: survival.found.lost.concat(survival.found.doubled) }).toEqual({
-      point,
-      again: [],
-      status: 'succeeded',
-      files: whole.survival.files,
-      found: [],
-    })
-    counted.points++
-    counted.requests += requests
-    counted.repeated += repeated
-  }
-  process.stderr.write(
-    `${adapter}: killed at ${counted.points} of ${all.length} points, ${counted.requests} requests, ` +
-      `${counted.repeated} asked again by policy, 0 of them with a committed answer\n`,
-  )
-})
+test.each(ADAPTERS)(
+  'over the wire of %s, no call whose answer was committed is paid for again, wherever the process dies',
+  { timeout: 3_600_000 },
+  async (adapter) => {
+    const whole = await survive(adapter, [])
+    expect(whole.survival).toMatchObject({ status: 'succeeded', found: { lost: [], doubled: [], inDoubt: [] }, left: 0 })
+    expect(whole.repeated).toBe(0)
+    const all = Array.from({ length: whole.survival.commits }, (_, index) => index + 1).flatMap((commit): KillPoint[] => [
+      { commit, when: 'before' },
+      { commit, when: 'after' },
+    ])
+    const every = NIGHTLY ? 1 : Math.ceil(all.length / 3)
+    const offset = NIGHTLY ? 0 : ADAPTERS.indexOf(adapter) * 11
+    const sample = all.filter((_, index) => (index + offset) % every === 0)
+    const counted = { points: 0, requests: 0, repeated: 0 }
+    for (const point of sample) {
+      const { survival, again, requests, repeated } = await survive(adapter, [point])
+      expect({
+        point,
+        again,
+        status: survival.status,
+        files: survival.files,
+        found: survival.found.lost.concat(survival.found.doubled),
+      }).toEqual({
+        point,
+        again: [],
+        status: 'succeeded',
+        files: whole.survival.files,
+        found: [],
+      })
+      counted.points++
+      counted.requests += requests
+      counted.repeated += repeated
+    }
+    process.stderr.write(
+      `${adapter}: killed at ${counted.points} of ${all.length} points, ${counted.requests} requests, ` +
+        `${counted.repeated} asked again by policy, 0 of them with a committed answer\n`,
+    )
+  },
+)

@@ -38,7 +38,7 @@ export interface Wire {
   readonly providers: Providers
   readonly models: TeamModels
   /** Wraps each handler, inside of the witness. */
-  readonly wrap?: (handler: EffectHandler<unknown, unknown>) => EffectHandler<unknown, unknown>
+  readonly wrap?: ((handler: EffectHandler<unknown, unknown>) => EffectHandler<unknown, unknown>) | undefined
 }
 
 /** One life: starts the run in this folder or goes on with it. Throws {@link Killed} where the store kills in process. */
@@ -99,12 +99,7 @@ function witnessed(store: Store, handlers: object, wrap: Wrap, turnStepsMax: num
 }
 
 /** Lives until one ends by itself. */
-export async function teamSurvives(
-  folder: string,
-  points: readonly KillPoint[],
-  turnStepsMax = 256,
-  wire?: Wire,
-): Promise<TeamSurvival> {
+export async function teamSurvives(folder: string, points: readonly KillPoint[], turnStepsMax = 256, wire?: Wire): Promise<TeamSurvival> {
   for (let life = 0; ; life++) {
     try {
       return await teamLife(folder, points[life] ?? null, undefined, turnStepsMax, wire)

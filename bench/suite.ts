@@ -1,5 +1,6 @@
 /** All measurements, in the order in which they are reported. */
 import type { Measurement } from './figure.ts'
+import { calls } from './measurements/calls.ts'
 import { conversation } from './measurements/conversation.ts'
 import { fairness } from './measurements/fairness.ts'
 import { idle } from './measurements/idle.ts'
@@ -20,6 +21,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   idle,
   resume,
   watchers,
+  calls,
   fairness,
   million,
 ]

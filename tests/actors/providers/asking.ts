@@ -47,7 +47,7 @@ export interface Told {
 }
 
 /** One attempt. */
-export async function ask(provider: Provider, request: GenerateRequest, signal = new AbortController().signal): Promise<Told> {
+export async function ask(provider: Provider, request: GenerateRequest, signal: AbortSignal = new AbortController().signal): Promise<Told> {
   const progress: Json[] = []
   let started = 0
   let alive = 0

@@ -1,0 +1,90 @@
+/**
+ * What the tests of the Ollama adapter share: a server, a provider for it, and a call whose words are kept.
+ */
+import { afterEach } from 'vitest'
+import type { GenerateOptions, GenerateRequest, GenerateResult } from '../../../src/actors/provider.ts'
+import { ollama } from '../../../src/actors/providers/ollama.ts'
+import type { Json } from '../../../src/json.ts'
+import { modelRef } from '../../../src/machines/models.ts'
+import { type OllamaOptions, type OllamaServer, ollamaServer } from '../../wire/ollama.ts'
+import type { Seen } from '../../wire/server.ts'
+
+const open: OllamaServer[] = []
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close()
+})
+
+export const MODEL = modelRef.parse({
+  alias: 'coder',
+  provider: 'ollama',
+  model: 'qwen3:8b',
+  contextTokens: 8_192,
+  outputTokensMax: 512,
+  quotaGroup: 'ollama',
+  vramGb: 6,
+})
+type Model = typeof MODEL
+
+export const READ = {
+  name: 'read',
+  description: 'Reads a file.',
+  input: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] },
+}
+
+/** A model that is in memory, so that a call is one request. */
+export const WARM = [{ name: 'qwen3:8b', loaded: true }] as const
+
+export const request = (more: Partial<GenerateRequest> = {}, model: Partial<Model> = {}): GenerateRequest => ({
+  agent: 'coder',
+  item: 'parse',
+  turn: 3,
+  attempt: 1,
+  messages: [
+    { role: 'system', content: 'You write code.' },
+    { role: 'user', content: 'Say hello.' },
+  ],
+  tools: [],
+  schema: null,
+  outputTokensMax: 512,
+  model: { ...MODEL, ...model },
+  ...more,
+})
+
+/** A running call, and what it said. */
+export interface Call {
+  readonly result: Promise<GenerateResult>
+  /** `progress`, `started` and `alive` in their order. */
+  readonly said: Json[]
+  readonly abort: () => void
+}
+
+/** Starts a server and a provider for it. */
+export async function stage(options: OllamaOptions = {}, more: Parameters<typeof ollama>[0] = {}) {
+  const server = await ollamaServer({ models: WARM, ...options })
+  open.push(server)
+  const provider = ollama({ baseUrl: server.url, ...more })
+  const call = (asked: GenerateRequest = request()): Call => {
+    const controller = new AbortController()
+    const said: Json[] = []
+    const options: GenerateOptions = {
+      signal: controller.signal,
+      progress: (data) => said.push(data),
+      started: () => said.push('started'),
+    }
+    return { result: provider.generate(asked, options), said, abort: () => controller.abort(new Error('not wanted')) }
+  }
+  return { server, provider, call, generate: (asked?: GenerateRequest) => call(asked).result, chats: () => chatsIn(server.log) }
+}
+
+/** The bodies of the chats that a server was asked for. */
+export const chatsIn = (log: readonly Seen[]): readonly Record<string, unknown>[] =>
+  log.filter(({ path }) => path === '/api/chat').map(({ body }) => body as Record<string, unknown>)
+
+/** Polls until it is so. */
+export async function until(what: string, isSo: () => boolean): Promise<void> {
+  const end = performance.now() + 5_000
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`not within 5 s: ${what}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}

@@ -5,50 +5,17 @@ import { afterEach } from 'vitest'
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../../../src/actors/provider.ts'
 import { ollama } from '../../../src/actors/providers/ollama.ts'
 import type { Json } from '../../../src/json.ts'
-import { modelRef } from '../../../src/machines/models.ts'
 import { type OllamaOptions, type OllamaServer, ollamaServer } from '../../wire/ollama.ts'
 import type { Seen } from '../../wire/server.ts'
+import { request } from './ollama-request.ts'
 
 const open: OllamaServer[] = []
 afterEach(async () => {
   for (const server of open.splice(0)) await server.close()
 })
 
-export const MODEL = modelRef.parse({
-  alias: 'coder',
-  provider: 'ollama',
-  model: 'qwen3:8b',
-  contextTokens: 8_192,
-  outputTokensMax: 512,
-  quotaGroup: 'ollama',
-  vramGb: 6,
-})
-type Model = typeof MODEL
-
-export const READ = {
-  name: 'read',
-  description: 'Reads a file.',
-  input: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] },
-}
-
 /** A model that is in memory, so that a call is one request. */
 export const WARM = [{ name: 'qwen3:8b', loaded: true }] as const
-
-export const request = (more: Partial<GenerateRequest> = {}, model: Partial<Model> = {}): GenerateRequest => ({
-  agent: 'coder',
-  item: 'parse',
-  turn: 3,
-  attempt: 1,
-  messages: [
-    { role: 'system', content: 'You write code.' },
-    { role: 'user', content: 'Say hello.' },
-  ],
-  tools: [],
-  schema: null,
-  outputTokensMax: 512,
-  model: { ...MODEL, ...model },
-  ...more,
-})
 
 /** A running call, and what it said. */
 export interface Call {

@@ -3,7 +3,8 @@
  */
 import { expect, test } from 'vitest'
 import { ollama } from '../../../src/actors/providers/ollama.ts'
-import { READ, request, stage, WARM } from './ollama-stage.ts'
+import { READ, request } from './ollama-request.ts'
+import { stage, WARM } from './ollama-stage.ts'
 
 test('an answer streams piece by piece and comes back whole, with its cost', async () => {
   const { call } = await stage({ script: [{ text: ['Hel', 'lo.'], usage: { input: 20, output: 2 } }] })

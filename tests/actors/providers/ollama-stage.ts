@@ -44,7 +44,7 @@ export async function stage(options: OllamaOptions = {}, more: Parameters<typeof
 }
 
 /** The bodies of the chats that a server was asked for. */
-export const chatsIn = (log: readonly Seen[]): readonly Record<string, unknown>[] =>
+const chatsIn = (log: readonly Seen[]): readonly Record<string, unknown>[] =>
   log.filter(({ path }) => path === '/api/chat').map(({ body }) => body as Record<string, unknown>)
 
 /** Polls until it is so. */

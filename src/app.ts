@@ -6,6 +6,8 @@
  *
  * What is heavy is loaded when it is first needed: `ps` opens the store and nothing else.
  */
+import type { ModelPlan } from './actors/models.ts'
+import type { Provider } from './actors/provider.ts'
 import type { Task } from './actors/task.ts'
 import type { Workspace } from './actors/workspace.ts'
 import type { Config } from './config.ts'
@@ -24,6 +26,8 @@ export interface RunMeta {
   readonly dir: string
   /** Of Troupe. */
   readonly version: string
+  /** The models that it began with. Left out: replies are scripted. */
+  readonly models?: ModelPlan | undefined
 }
 
 export interface StartTask extends RunMeta {
@@ -31,6 +35,8 @@ export interface StartTask extends RunMeta {
   readonly project: string
   readonly tokensMax?: number | undefined
   readonly deadlineMs?: number | undefined
+  /** Those that `models` names, with their keys found. */
+  readonly providers?: Readonly<Record<string, Provider>> | undefined
 }
 
 /** A process that some effect of a run started. */

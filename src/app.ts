@@ -35,8 +35,6 @@ export interface StartTask extends RunMeta {
   readonly project: string
   readonly tokensMax?: number | undefined
   readonly deadlineMs?: number | undefined
-  /** Those that `models` names, with their keys found. */
-  readonly providers?: Readonly<Record<string, Provider>> | undefined
 }
 
 /** A process that some effect of a run started. */
@@ -60,29 +58,35 @@ export interface App {
   close(): void
 }
 
-/** Opens the store of this home, and makes the folder where there is none. @throws {UserError} `E_STORE_*` with exit 10. */
-export function openApp(config: Config): App {
+/** Makes the providers that models name, with their keys. @throws {UserError} `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (exit 4). */
+export type ProviderSource = (names: readonly string[]) => Promise<Readonly<Record<string, Provider>>>
+
+/**
+ * Opens the store of this home, and makes the folder where there is none. @throws {UserError} `E_STORE_*` with exit 10.
+ * @param providers  asked when a run starts or goes on; runs whose replies are scripted need none.
+ */
+export function openApp(config: Config, providers: ProviderSource = async () => ({})): App {
   const store = sqliteStore({ path: config.database })
   return {
     store,
     start: async (options) => {
       const { teamTree } = await import('./actors/team.ts')
-      const { task, file, dir, version } = options
-      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir })
-      const troupe = await createTeam(store, config, task)
+      const { task, file, dir, version, models } = options
+      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir, models: models?.simulated === false ? models : undefined })
+      const troupe = await createTeam(store, config, { task, models }, providers)
       const deadline = options.deadlineMs ?? deadlineMs
       return troupe.start(tree, {
         name: options.name,
         input,
         project: options.project,
         budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
-        meta: { task, file, dir, version } as unknown as Json,
+        meta: { task, file, dir, version, ...(models === undefined ? {} : { models }) } as unknown as Json,
         ...(deadline === null ? {} : { deadlineMs: deadline }),
         ...(quarantine === undefined ? {} : { quarantine }),
       })
     },
     resume: async (run, options = {}) => {
-      const troupe = await createTeam(store, config, metaOf(store, run).task)
+      const troupe = await createTeam(store, config, metaOf(store, run), providers)
       return troupe.resume(run, options)
     },
     tidy: (run) => tidy(store, run),
@@ -95,19 +99,21 @@ export function openApp(config: Config): App {
   }
 }
 
-async function createTeam(store: Store, config: Config, task: Task) {
+async function createTeam(store: Store, config: Config, { task, models }: Pick<RunMeta, 'task' | 'models'>, source: ProviderSource) {
   const [{ createTroupe }, { teamMachines }, { scripted }] = await Promise.all([
     import('./actors/troupe.ts'),
     import('./actors/team.ts'),
     import('./actors/providers/scripted.ts'),
   ])
-  return createTroupe({ store, machines: teamMachines, providers: { scripted: scripted(task.replies) }, workDir: config.work })
+  const asked = models === undefined || models.simulated ? {} : await source(models.providers)
+  const providers = { ...asked, scripted: scripted(task.replies) }
+  return createTroupe({ store, machines: teamMachines, providers, workDir: config.work })
 }
 
-/** Does this run get its replies from a script? The only provider of this release; a run of a program of one's own has its own. */
+/** Does this run get its replies from a script? A run of a program of one's own has its own models. */
 export function isSimulated({ meta }: Pick<RunRow, 'meta'>): boolean {
-  const task = (meta as { task?: { provider?: string | null } } | null)?.task
-  return task !== undefined && (task.provider ?? 'scripted') === 'scripted'
+  const { task, models } = (meta ?? {}) as Partial<RunMeta>
+  return task !== undefined && (models?.simulated ?? true)
 }
 
 /** @throws {UserError} `E_RUN_NOT_FOUND`; `E_INPUT_CHANGED` for a run that was not started from a task. */

@@ -41,7 +41,7 @@ export async function providerOf(place: ProviderPlace, found: FoundKey | null, f
   const apiKey = async () => found?.key.reveal() ?? null
   const more = { ...(fetch === undefined ? {} : { fetch }), ...(place.baseUrl === null ? {} : { baseUrl: place.baseUrl }) }
   if (kind === 'anthropic') return (await import('./providers/anthropic.ts')).anthropic({ name, apiKey, ...more })
-  // if (kind === 'ollama') return (await import('./providers/ollama.ts')).ollama(more)
+  if (kind === 'ollama') return (await import('./providers/ollama.ts')).ollama({ name, ...more })
   return (await import('./providers/openai-compatible.ts')).openaiCompatible({ name, apiKey, ...more, baseUrl: place.baseUrl ?? '' })
 }
 

@@ -7,7 +7,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { Command, CommanderError, Option } from 'commander'
-import type { App } from '../app.ts'
+import type { App, ProviderSource } from '../app.ts'
 import { exitOf } from '../catalogue.ts'
 import { type ColorChoice, type Config, type Flags, readConfig } from '../config.ts'
 import { UserError } from '../errors.ts'
@@ -39,6 +39,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
   let flags: Flags = { ...DEFAULTS, ...rawMode(argv) }
   let config: Config | null = null
   let app: App | null = null
+  let source: ProviderSource | null = null
   let verb = 'troupe'
   let exit = 0
   const program = globals(new Command('troupe'))
@@ -51,7 +52,11 @@ export async function cli(argv: readonly string[]): Promise<number> {
       config: known,
       flags,
       io: openIo(known, flags.utc),
-      app: async () => (app ??= (await import('../app.ts')).openApp(known)),
+      app: async () => (app ??= (await import('../app.ts')).openApp(known, context.providers)),
+      providers: async (names) => {
+        source ??= (await import('./settings.ts')).providerSource(context)
+        return source(names)
+      },
       now: () => Date.now(),
     }
     exit = await run(context)

@@ -2,8 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
-import { checkPrices, type ModelPlan, planModels } from '../actors/models.ts'
-import { providersOf } from '../actors/provider-factory.ts'
+import { checkPrices, type ModelPlan, planModels, vramWarnings } from '../actors/models.ts'
 import { parseTask, type Task, taskFromText } from '../actors/task.ts'
 import type { App } from '../app.ts'
 import { UserError } from '../errors.ts'
@@ -12,7 +11,7 @@ import { canGoOn, standingOf } from '../view/outcome.ts'
 import { type Context, version } from './context.ts'
 import { drive, sayResult } from './drive.ts'
 import { shortOf } from './find.ts'
-import { credentialsOf, settingsOf } from './settings.ts'
+import { settingsOf } from './settings.ts'
 
 export interface RunOptions {
   readonly name?: string
@@ -36,7 +35,7 @@ interface Given {
 export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
   const { task, file } = await readTask(argument, context.config.dir)
   const { io, flags, config } = context
-  const { plan, providers } = await modelsAtTheDoor(context, task, options)
+  const plan = await modelsAtTheDoor(context, task, options)
   const app = await context.app()
   const name = nameFor(app, task, options.name)
   if (plan.unconfigured && !flags.quiet) {
@@ -48,15 +47,7 @@ export async function run(context: Context, argument: string, options: RunOption
     context,
     app,
     open: () =>
-      app.start({
-        ...{ task, file, dir: config.dir, version: version() },
-        name,
-        project: config.project,
-        tokensMax,
-        deadlineMs,
-        models: plan,
-        providers,
-      }),
+      app.start({ task, file, dir: config.dir, version: version(), models: plan, name, project: config.project, tokensMax, deadlineMs }),
     begin: (_session, short) => {
       if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, tokensMax, deadlineMs }))
     },
@@ -65,11 +56,14 @@ export async function run(context: Context, argument: string, options: RunOption
 }
 
 /** Models, prices and keys, before anything is made. What is configured is never replaced by a script. */
-async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions) {
+async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions): Promise<ModelPlan> {
+  const { flags, io } = context
   const settings = settingsOf(context)
   const plan = planModels(settings, { modelFlag: model, providerFlag: provider, task })
   checkPrices(plan, settings.budget.usdMax)
-  return { plan, providers: await providersOf(plan.providers, { settings, credentials: credentialsOf(context, settings) }) }
+  for (const warning of flags.quiet ? [] : vramWarnings(settings, plan)) io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
+  await context.providers(plan.providers)
+  return plan
 }
 
 interface Heading {

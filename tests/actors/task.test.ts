@@ -155,7 +155,7 @@ describe('a task that is refused', () => {
     ['goal: x\nbudget: {max_usd: 2.00}\n', '2:10', 'budget.max_usd: not supported yet'],
     ['goal: x\nagents: {coder: {count: 2}}\n', '2:18', 'agents.coder.count: not supported yet'],
     ['goal: x\nagents: {coder: {model: 35}}\n', '2:25', 'agents.coder.model: expected text, got 35'],
-    ['goal: x\nagents: {orchestrator: {max_iterations: 2}}\n', '2:10', 'agents.orchestrator: not supported yet'],
+    ['goal: x\nagents: {orchestrator: {max_iterations: 2}}\n', '2:25', 'agents.orchestrator.max_iterations: not supported yet'],
     ['goal: x\nworkspace: {promote: approval}\n', '2:22', 'workspace.promote: "approval" is not supported yet'],
     ['goal: x\nsupervision: {strategy: all}\n', '2:25', 'supervision.strategy: expected one_for_one, one_for_all, rest_for_one, got "all"'],
     ['goal: x\nsupervision: {spawn: {depth: 3}}\n', '2:15', 'supervision.spawn: not supported yet'],

@@ -72,7 +72,10 @@ export function openApp(config: Config, providers: ProviderSource = async () => 
     start: async (options) => {
       const { teamTree } = await import('./actors/team.ts')
       const { task, file, dir, version, models } = options
-      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir, models: models?.simulated === false ? models : undefined })
+      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, {
+        dir,
+        models: models?.simulated === false ? models : undefined,
+      })
       const troupe = await createTeam(store, config, { task, models }, providers)
       const deadline = options.deadlineMs ?? deadlineMs
       return troupe.start(tree, {

@@ -35,7 +35,9 @@ export async function models(context: Context): Promise<number> {
     io.err(
       'note: no model is configured; replies are scripted (simulated). Add [models] to troupe.toml, see docs/reference/configuration.md',
     )
-  else for (const warning of vramWarnings(settings, planModels(settings))) io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
+  else
+    for (const warning of vramWarnings(settings, planModels(settings)))
+      io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
   return 0
 }
 

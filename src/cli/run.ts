@@ -61,7 +61,8 @@ async function modelsAtTheDoor(context: Context, task: Task, { model, provider }
   const settings = settingsOf(context)
   const plan = planModels(settings, { modelFlag: model, providerFlag: provider, task })
   checkPrices(plan, settings.budget.usdMax)
-  for (const warning of flags.quiet ? [] : vramWarnings(settings, plan)) io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
+  for (const warning of flags.quiet ? [] : vramWarnings(settings, plan))
+    io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
   await context.providers(plan.providers)
   return plan
 }

@@ -35,14 +35,14 @@ interface Given {
 export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
   const { task, file } = await readTask(argument, context.config.dir)
   const { io, flags, config } = context
-  const plan = await modelsAtTheDoor(context, task, options)
+  const { plan, budget } = await modelsAtTheDoor(context, task, options)
   const app = await context.app()
   const name = nameFor(app, task, options.name)
   if (plan.unconfigured && !flags.quiet) {
     io.err('note: no model is configured; replies are scripted (simulated) and come from `replies:` of the task')
   }
-  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? undefined
-  const deadlineMs = options.timeout ?? task.deadlineMs ?? undefined
+  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? budget.tokensMax ?? undefined
+  const deadlineMs = options.timeout ?? task.deadlineMs ?? budget.timeMs ?? undefined
   const report = await drive({
     context,
     app,
@@ -56,7 +56,7 @@ export async function run(context: Context, argument: string, options: RunOption
 }
 
 /** Models, prices and keys, before anything is made. What is configured is never replaced by a script. */
-async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions): Promise<ModelPlan> {
+async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions) {
   const { flags, io } = context
   const settings = settingsOf(context)
   const plan = planModels(settings, { modelFlag: model, providerFlag: provider, task })
@@ -64,7 +64,7 @@ async function modelsAtTheDoor(context: Context, task: Task, { model, provider }
   for (const warning of flags.quiet ? [] : vramWarnings(settings, plan))
     io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
   await context.providers(plan.providers)
-  return plan
+  return { plan, budget: settings.budget }
 }
 
 interface Heading {

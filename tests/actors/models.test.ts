@@ -204,10 +204,14 @@ test('S9: models that the card has no room for together are told of, distinct on
 
 test('M3: a key that is missing is told before a run is made, with the places that were looked at; what needs none is not asked for one', async () => {
   const asked: string[] = []
-  const place: KeyPlace = { name: 'environment', read: async (name) => {
+  const place: KeyPlace = {
+    name: 'environment',
+    read: async (name) => {
       asked.push(name)
       return null
-    }, describe: () => 'environment SOME_KEY' }
+    },
+    describe: () => 'environment SOME_KEY',
+  }
   const options = { settings: settings(), credentials: createCredentials([place]) }
   await expect(providersOf(['ollama', 'anthropic'], options)).rejects.toMatchObject({
     code: 'E_CREDENTIALS_MISSING',

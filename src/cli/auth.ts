@@ -87,9 +87,10 @@ async function hidden({ config }: Context, provider: string): Promise<string> {
       exit: exitOf('E_CONFIRM_REQUIRED'),
     })
   }
-  process.stderr.write(`key of ${provider} (it is not shown): `)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  // The terminal shows nothing from here on: who pastes at once, before the question is there, is safe too.
   const prompt = createInterface({ input: process.stdin, output: nowhere, terminal: true })
+  process.stderr.write(`key of ${provider} (it is not shown): `)
   const ended = new Promise<string>((resolve) => prompt.once('close', () => resolve('')))
   const line = await Promise.race([prompt.question(''), ended])
   prompt.close()

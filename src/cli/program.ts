@@ -134,13 +134,17 @@ function usage(error: CommanderError, program: Command, argv: readonly string[])
   const called = program.commands.find((command) => argv.includes(command.name()))
   const help = `troupe ${called === undefined ? '' : `${called.name()} `}--help`
   const conflict = error.code === 'commander.conflictingOption'
-  const message = error.code === 'commander.help' ? 'no verb is given' : redacted(first.replace(/^error: /, ''))
+  const message = error.code === 'commander.help' ? 'no verb is given' : withoutValues(first.replace(/^error: /, ''))
   return new UserError(conflict ? 'E_FLAG_CONFLICT' : 'E_USAGE', `${message}${near === undefined ? '' : `; did you mean \`${near}\`?`}`, {
     where: /(--[\w-]+)/.exec(first)?.[1] ?? /'(-[^' ,]*)/.exec(first)?.[1] ?? called?.name() ?? 'troupe',
     fix: conflict ? 'leave one out' : help,
     exit: 2,
   })
 }
+
+/** What a slip has made an argument may be a key: names are repeated, what nobody asked for is not. */
+const withoutValues = (message: string): string =>
+  redacted(message.replace(/(unknown option '--?[\w-]+)=[^']*/, '$1=...').replace(/(but got \d+): .*$/, '$1'))
 
 /** Resolves when everything that was written has been taken by its reader, or nobody reads any more. */
 async function drained(): Promise<void> {

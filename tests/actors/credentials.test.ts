@@ -1,5 +1,5 @@
 /** Keys of providers (M3): places in their order, a file that only its owner reads, a keychain that may hang, and a key that cannot be shown by mistake. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { format, inspect } from 'node:util'

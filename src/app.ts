@@ -1,14 +1,15 @@
 /**
  * The composition root: a store, the team's machines and effects, a provider. Doors get runs from here and know nothing of how they are made.
  *
- *   openApp(config) -- start(task) --> models of the configuration --> createTroupe(...).start(teamTree(task))
- *                  '-- resume(run) --> createTroupe(...).resume(run)      task and models are read from the run, not from files
+ *   openApp(config) -- start(task) --> createTroupe(...).start(teamTree(task))
+ *                  '-- resume(run) --> createTroupe(...).resume(run)      the task is read from the run's own row, not from its file
  *
  * What is heavy is loaded when it is first needed: `ps` opens the store and nothing else.
  */
+import type { ModelPlan } from './actors/models.ts'
+import type { Provider } from './actors/provider.ts'
 import type { Task } from './actors/task.ts'
 import type { Workspace } from './actors/workspace.ts'
-import type { Say } from './app/models.ts'
 import type { Config } from './config.ts'
 import { UserError } from './errors.ts'
 import type { Json } from './json.ts'
@@ -25,19 +26,15 @@ export interface RunMeta {
   readonly dir: string
   /** Of Troupe. */
   readonly version: string
-  /** Names of the providers that its models have. Absent in runs of before: scripted. */
-  readonly providers?: readonly string[]
+  /** The models that it began with. Left out: replies are scripted. */
+  readonly models?: ModelPlan | undefined
 }
 
-export interface StartTask extends Omit<RunMeta, 'providers'> {
+export interface StartTask extends RunMeta {
   readonly name: string | null
   readonly project: string
   readonly tokensMax?: number | undefined
   readonly deadlineMs?: number | undefined
-  /** An alias of the configuration, or a model of `provider`: for all agents. */
-  readonly model?: string | undefined
-  /** Only models of this one. */
-  readonly provider?: string | undefined
 }
 
 /** A process that some effect of a run started. */
@@ -49,7 +46,7 @@ export interface StrayProcess {
 
 export interface App {
   readonly store: Store
-  /** @throws {UserError} `E_MACHINE_INVALID`, `E_MODEL_UNKNOWN`, `E_PRICE_UNKNOWN`, `E_CREDENTIALS_MISSING`, `E_CONFIG_INVALID`, `E_STORE_*`. Once it resolves, the run is in the store. */
+  /** @throws {UserError} `E_MACHINE_INVALID`, `E_STORE_*`. Once it resolves, the run is in the store. */
   start(options: StartTask): Promise<RunSession>
   /** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`. */
   resume(run: string, options?: ResumeOptions): Promise<RunSession>
@@ -61,31 +58,38 @@ export interface App {
   close(): void
 }
 
-/** Opens the store of this home, and makes the folder where there is none. `say`: gets what a person should know. @throws {UserError} `E_STORE_*` with exit 10. */
-export function openApp(config: Config, say: Say = () => {}): App {
+/** Makes the providers that models name, with their keys. @throws {UserError} `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (exit 4). */
+export type ProviderSource = (names: readonly string[]) => Promise<Readonly<Record<string, Provider>>>
+
+/**
+ * Opens the store of this home, and makes the folder where there is none. @throws {UserError} `E_STORE_*` with exit 10.
+ * @param providers  asked when a run starts or goes on; runs whose replies are scripted need none.
+ */
+export function openApp(config: Config, providers: ProviderSource = async () => ({})): App {
   const store = sqliteStore({ path: config.database })
   return {
     store,
     start: async (options) => {
-      const [{ teamTree }, { planOf }] = await Promise.all([import('./actors/team.ts'), import('./app/models.ts')])
-      const { task, file, dir, version } = options
-      const models = planOf(config, { modelFlag: options.model, providerFlag: options.provider, task }, null)
-      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir, models })
-      const meta: RunMeta = { task, file, dir, version, providers: models.providers }
-      const troupe = await createTeam(store, config, meta, say)
+      const { teamTree } = await import('./actors/team.ts')
+      const { task, file, dir, version, models } = options
+      const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, {
+        dir,
+        models: models?.simulated === false ? models : undefined,
+      })
+      const troupe = await createTeam(store, config, { task, models }, providers)
       const deadline = options.deadlineMs ?? deadlineMs
       return troupe.start(tree, {
         name: options.name,
         input,
         project: options.project,
         budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
-        meta: meta as unknown as Json,
+        meta: { task, file, dir, version, ...(models === undefined ? {} : { models }) } as unknown as Json,
         ...(deadline === null ? {} : { deadlineMs: deadline }),
         ...(quarantine === undefined ? {} : { quarantine }),
       })
     },
     resume: async (run, options = {}) => {
-      const troupe = await createTeam(store, config, metaOf(store, run), say)
+      const troupe = await createTeam(store, config, metaOf(store, run), providers)
       return troupe.resume(run, options)
     },
     tidy: (run) => tidy(store, run),
@@ -98,22 +102,21 @@ export function openApp(config: Config, say: Say = () => {}): App {
   }
 }
 
-async function createTeam(store: Store, config: Config, { task, providers: names = [SCRIPTED] }: RunMeta, say: Say) {
-  const [{ createTroupe }, { teamMachines }, { openProviders }] = await Promise.all([
+async function createTeam(store: Store, config: Config, { task, models }: Pick<RunMeta, 'task' | 'models'>, source: ProviderSource) {
+  const [{ createTroupe }, { teamMachines }, { scripted }] = await Promise.all([
     import('./actors/troupe.ts'),
     import('./actors/team.ts'),
-    import('./app/models.ts'),
+    import('./actors/providers/scripted.ts'),
   ])
-  const providers = await openProviders({ config, names, task, say })
+  const asked = models === undefined || models.simulated ? {} : await source(models.providers)
+  const providers = { ...asked, scripted: scripted(task.replies) }
   return createTroupe({ store, machines: teamMachines, providers, workDir: config.work })
 }
 
-const SCRIPTED = 'scripted'
-
-/** Does this run get all its replies from a script? A run of a program of one's own is not known to. */
+/** Does this run get its replies from a script? A run of a program of one's own has its own models. */
 export function isSimulated({ meta }: Pick<RunRow, 'meta'>): boolean {
-  const { task, providers = [SCRIPTED] } = (meta ?? {}) as Partial<RunMeta>
-  return task !== undefined && providers.every((name) => name === SCRIPTED)
+  const { task, models } = (meta ?? {}) as Partial<RunMeta>
+  return task !== undefined && (models?.simulated ?? true)
 }
 
 /** @throws {UserError} `E_RUN_NOT_FOUND`; `E_INPUT_CHANGED` for a run that was not started from a task. */

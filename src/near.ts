@@ -14,13 +14,19 @@ export function nearest(name: string, known: readonly string[]): readonly string
     .map(({ each }) => each)
 }
 
-/** Levenshtein's: insertions, deletions and substitutions, one row at a time. */
+/** Levenshtein's, one row at a time; two neighbours that changed places are one slip: `modle` is `model`. */
 function distance(a: string, b: string): number {
   const others = [...b]
-  let row = Array.from({ length: others.length + 1 }, (_, at) => at)
-  for (const [i, letter] of [...a].entries()) {
+  const letters = [...a]
+  let before: readonly number[] = []
+  let row: readonly number[] = Array.from({ length: others.length + 1 }, (_, at) => at)
+  for (const [i, letter] of letters.entries()) {
     const next = [i + 1]
-    for (const [j, other] of others.entries()) next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other ? 0 : 1)))
+    for (const [j, other] of others.entries()) {
+      const swapped = i > 0 && j > 0 && letter === others[j - 1] && letters[i - 1] === other ? before[j - 1]! + 1 : Number.POSITIVE_INFINITY
+      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other ? 0 : 1), swapped))
+    }
+    before = row
     row = next
   }
   return row.at(-1) ?? 0

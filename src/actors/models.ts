@@ -9,6 +9,7 @@
 import { exitOf } from '../catalogue.ts'
 import { UserError } from '../errors.ts'
 import { type Chain, type ModelRef, modelRef } from '../machines/models.ts'
+import { vramPlan } from '../machines/vram.ts'
 import { nearest } from '../near.ts'
 import { contextTokensOf, type ModelEntry, type ModelSettings, priceOf } from './model-settings.ts'
 import { placeOf } from './provider-places.ts'
@@ -186,6 +187,11 @@ function unknownAlias({ models }: ModelSettings, alias: string | null, where: st
   const hint = near.length === 0 ? `; there are: ${there}` : `; did you mean ${near.map((each) => `\`${each}\``).join(' or ')}?`
   const fix = 'name an alias of [models] in troupe.toml: troupe models'
   return new UserError('E_MODEL_UNKNOWN', `${why}${alias === null ? '' : hint}`, { where, fix, exit: exitOf('E_MODEL_UNKNOWN') })
+}
+
+/** What models on the graphics card do not have room for together, one line each (S9). */
+export function vramWarnings({ general }: Pick<ModelSettings, 'general'>, { chains }: Pick<ModelPlan, 'chains'>): readonly string[] {
+  return vramPlan(Object.values(chains), { totalGb: general.totalVramGb, reserveGb: general.reserveVramGb }).warnings
 }
 
 /**

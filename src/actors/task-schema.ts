@@ -175,7 +175,9 @@ export const taskSchema = z
       .regex(/^[a-z][a-z0-9-]{0,63}$/, expected('a name: lower case letters, digits and `-`, a letter first'))
       .optional(),
     goal: text.optional(),
-    provider: z.enum(['scripted', 'ollama', 'anthropic', 'openai-compatible'], expected('scripted, ollama, anthropic or openai-compatible')).optional(),
+    provider: z
+      .enum(['scripted', 'ollama', 'anthropic', 'openai-compatible'], expected('scripted, ollama, anthropic or openai-compatible'))
+      .optional(),
     input: z.record(z.string(), z.json(), expected('a map')).optional(),
     workspace: z
       .strictObject({

@@ -1,6 +1,6 @@
 /** What every verb is given: where it works, how it speaks, and the store, opened when it is first asked for. */
 import { readFileSync } from 'node:fs'
-import type { App } from '../app.ts'
+import type { App, ProviderSource } from '../app.ts'
 import type { Config, Flags } from '../config.ts'
 import type { Io } from './io.ts'
 
@@ -10,6 +10,8 @@ export interface Context {
   readonly io: Io
   /** The same one each time. @throws {UserError} `E_STORE_*`. */
   app(): Promise<App>
+  /** Providers of models with their keys, each made once. @throws {UserError} `E_CREDENTIALS_*` (4). */
+  readonly providers: ProviderSource
   /** Milliseconds since 1970. */
   now(): number
 }

@@ -1,15 +1,14 @@
 /**
  * `troupe models`: the models of the configuration, with what is known of each. Providers are asked where they can be reached within 2 s; no model is called.
  */
-import { type Credentials } from '../actors/credentials.ts'
+import type { Credentials } from '../actors/credentials.ts'
 import { contextTokensOf, priceOf } from '../actors/model-settings.ts'
-import { planModels } from '../actors/models.ts'
+import { planModels, vramWarnings } from '../actors/models.ts'
 import type { OfferedModel } from '../actors/provider.ts'
 import { providerOf } from '../actors/provider-factory.ts'
 import { placeOf } from '../actors/provider-places.ts'
 import { Failure } from '../effect.ts'
 import { UserError } from '../errors.ts'
-import { vramPlan } from '../machines/vram.ts'
 import { type ModelRow, type ModelState, modelsObject, modelTable } from '../view/setup.ts'
 import type { Context } from './context.ts'
 import { within } from './probe.ts'
@@ -32,15 +31,14 @@ export async function models(context: Context): Promise<number> {
   if (flags.json || flags.jsonl) io.json(modelsObject(rows))
   else for (const line of modelTable(rows, io.outLook, !config.stdout.terminal)) io.out(line)
   if (flags.quiet) return 0
-  if (rows.length === 0) io.err('note: no model is configured; replies are scripted (simulated). Add [models] to troupe.toml, see docs/reference/configuration.md')
-  else for (const warning of vramWarnings(settings)) io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
+  if (rows.length === 0)
+    io.err(
+      'note: no model is configured; replies are scripted (simulated). Add [models] to troupe.toml, see docs/reference/configuration.md',
+    )
+  else
+    for (const warning of vramWarnings(settings, planModels(settings)))
+      io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
   return 0
-}
-
-function vramWarnings(settings: Settings): readonly string[] {
-  const { totalVramGb, reserveVramGb } = settings.general
-  const { chains } = planModels(settings)
-  return vramPlan(Object.values(chains), { totalGb: totalVramGb, reserveGb: reserveVramGb }).warnings
 }
 
 async function ask(settings: Settings, credentials: Credentials, name: string): Promise<Said> {

@@ -7,7 +7,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { Command, CommanderError, Option } from 'commander'
-import type { App } from '../app.ts'
+import type { App, ProviderSource } from '../app.ts'
 import { exitOf } from '../catalogue.ts'
 import { type ColorChoice, type Config, type Flags, readConfig } from '../config.ts'
 import { UserError } from '../errors.ts'
@@ -39,6 +39,7 @@ export async function cli(argv: readonly string[]): Promise<number> {
   let flags: Flags = { ...DEFAULTS, ...rawMode(argv) }
   let config: Config | null = null
   let app: App | null = null
+  let source: ProviderSource | null = null
   let verb = 'troupe'
   let exit = 0
   const program = globals(new Command('troupe'))
@@ -51,7 +52,11 @@ export async function cli(argv: readonly string[]): Promise<number> {
       config: known,
       flags,
       io: openIo(known, flags.utc),
-      app: async () => (app ??= (await import('../app.ts')).openApp(known)),
+      app: async () => (app ??= (await import('../app.ts')).openApp(known, context.providers)),
+      providers: async (names) => {
+        source ??= (await import('./settings.ts')).providerSource(context)
+        return source(names)
+      },
       now: () => Date.now(),
     }
     exit = await run(context)
@@ -129,13 +134,17 @@ function usage(error: CommanderError, program: Command, argv: readonly string[])
   const called = program.commands.find((command) => argv.includes(command.name()))
   const help = `troupe ${called === undefined ? '' : `${called.name()} `}--help`
   const conflict = error.code === 'commander.conflictingOption'
-  const message = error.code === 'commander.help' ? 'no verb is given' : redacted(first.replace(/^error: /, ''))
+  const message = error.code === 'commander.help' ? 'no verb is given' : withoutValues(first.replace(/^error: /, ''))
   return new UserError(conflict ? 'E_FLAG_CONFLICT' : 'E_USAGE', `${message}${near === undefined ? '' : `; did you mean \`${near}\`?`}`, {
     where: /(--[\w-]+)/.exec(first)?.[1] ?? /'(-[^' ,]*)/.exec(first)?.[1] ?? called?.name() ?? 'troupe',
     fix: conflict ? 'leave one out' : help,
     exit: 2,
   })
 }
+
+/** What a slip has made an argument may be a key: names are repeated, what nobody asked for is not. */
+const withoutValues = (message: string): string =>
+  redacted(message.replace(/(unknown option '--?[\w-]+)=[^']*/, '$1=...').replace(/(but got \d+): .*$/, '$1'))
 
 /** Resolves when everything that was written has been taken by its reader, or nobody reads any more. */
 async function drained(): Promise<void> {

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
+import { checkPrices, type ModelPlan, planModels, vramWarnings } from '../actors/models.ts'
 import { parseTask, type Task, taskFromText } from '../actors/task.ts'
 import type { App } from '../app.ts'
 import { UserError } from '../errors.ts'
@@ -10,12 +11,16 @@ import { canGoOn, standingOf } from '../view/outcome.ts'
 import { type Context, version } from './context.ts'
 import { drive, sayResult } from './drive.ts'
 import { shortOf } from './find.ts'
+import { settingsOf } from './settings.ts'
 
 export interface RunOptions {
   readonly name?: string
   readonly maxTokens?: number
   /** Milliseconds. */
   readonly timeout?: number
+  /** An alias. */
+  readonly model?: string
+  readonly provider?: string
 }
 
 interface Given {
@@ -23,35 +28,67 @@ interface Given {
   readonly file: string | null
 }
 
-/** @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID` (3), `E_USAGE` (2). Nothing has been started then. */
+/**
+ * @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_CONFIG_INVALID`, `E_SECRET_IN_CONFIG`, `E_MODEL_UNKNOWN`, `E_PRICE_UNKNOWN` (3), `E_USAGE` (2),
+ *   `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (4). Nothing has been started then, and no store was made.
+ */
 export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
   const { task, file } = await readTask(argument, context.config.dir)
   const { io, flags, config } = context
+  const { plan, budget } = await modelsAtTheDoor(context, task, options)
   const app = await context.app()
   const name = nameFor(app, task, options.name)
-  if (task.provider === null && !flags.quiet) {
+  if (plan.unconfigured && !flags.quiet) {
     io.err('note: no model is configured; replies are scripted (simulated) and come from `replies:` of the task')
   }
-  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? undefined
-  const deadlineMs = options.timeout ?? task.deadlineMs ?? undefined
+  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? budget.tokensMax ?? undefined
+  const deadlineMs = options.timeout ?? task.deadlineMs ?? budget.timeMs ?? undefined
   const report = await drive({
     context,
     app,
-    open: () => app.start({ task, file, dir: config.dir, version: version(), name, project: config.project, tokensMax, deadlineMs }),
+    open: () =>
+      app.start({ task, file, dir: config.dir, version: version(), models: plan, name, project: config.project, tokensMax, deadlineMs }),
     begin: (_session, short) => {
-      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, tokensMax, deadlineMs }))
+      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, tokensMax, deadlineMs }))
     },
   })
   return sayResult(context, report)
 }
 
-function heading(of: { short: string; name: string | null; tokensMax: number | undefined; deadlineMs: number | undefined }): string {
+/** Models, prices and keys, before anything is made. What is configured is never replaced by a script. */
+async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions) {
+  const { flags, io } = context
+  const settings = settingsOf(context)
+  const plan = planModels(settings, { modelFlag: model, providerFlag: provider, task })
+  checkPrices(plan, settings.budget.usdMax)
+  for (const warning of flags.quiet ? [] : vramWarnings(settings, plan))
+    io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
+  await context.providers(plan.providers)
+  return { plan, budget: settings.budget }
+}
+
+interface Heading {
+  readonly short: string
+  readonly name: string | null
+  readonly plan: ModelPlan
+  readonly tokensMax: number | undefined
+  readonly deadlineMs: number | undefined
+}
+
+function heading(of: Heading): string {
   const limits = [
     ...(of.tokensMax === undefined ? [] : [`${count(of.tokensMax)} tokens`]),
     ...(of.deadlineMs === undefined ? [] : [duration(of.deadlineMs)]),
   ]
   const budget = limits.length === 0 ? 'no budget' : `budget ${limits.join(', ')}`
-  return [`troupe ${version()}`, `run ${of.short}`, ...(of.name === null ? [] : [of.name]), 'scripted (simulated)', budget].join('  ')
+  return [`troupe ${version()}`, `run ${of.short}`, ...(of.name === null ? [] : [of.name]), modelWords(of.plan), budget].join('  ')
+}
+
+/** `ollama qwen3:14b, anthropic claude-sonnet-5-5`: whom agents ask first. */
+function modelWords({ chains, simulated }: ModelPlan): string {
+  if (simulated) return 'scripted (simulated)'
+  const first = Object.values(chains).flatMap((chain) => chain.slice(0, 1))
+  return [...new Set(first.map(({ provider, model }) => `${provider} ${model}`))].join(', ')
 }
 
 /** The task of an argument: a file, stdin, or a goal in words. A single word is more likely a file that is not there. @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_USAGE`. */

@@ -1,9 +1,12 @@
 /** The configuration as verbs use it: its warnings are said once, and keys are looked for where it says. */
 import { join } from 'node:path'
-import { type Credentials, createCredentials } from '../actors/credentials.ts'
 import { environmentKeys } from '../actors/credentials/environment.ts'
 import { keyFile } from '../actors/credentials/key-file.ts'
 import { keychain } from '../actors/credentials/keychain.ts'
+import { type Credentials, createCredentials } from '../actors/credentials.ts'
+import type { Provider } from '../actors/provider.ts'
+import { providersOf } from '../actors/provider-factory.ts'
+import type { ProviderSource } from '../app.ts'
 import type { Config } from '../config.ts'
 import type { Context } from './context.ts'
 
@@ -26,4 +29,16 @@ export function credentialsOf({ config, flags, io }: Context, { providers }: Pic
     keychain((why) => void (flags.quiet || io.err(`note: ${why}`))),
     keyFile(file, file),
   ])
+}
+
+/** Makes providers by name, each once: the door asks for them, and then the run does. @throws {UserError} `E_CREDENTIALS_*` (4). */
+export function providerSource(context: Context): ProviderSource {
+  const made = new Map<string, Provider>()
+  return async (names) => {
+    const settings = context.config.settings()
+    const wanted = names.filter((name) => !made.has(name))
+    const fresh = await providersOf(wanted, { settings, credentials: credentialsOf(context, settings) })
+    for (const [name, provider] of Object.entries(fresh)) made.set(name, provider)
+    return Object.fromEntries([...made].filter(([name]) => names.includes(name)))
+  }
 }

@@ -137,7 +137,9 @@ function addKeeping(program: Command, call: Call): void {
 }
 
 function addSetup(program: Command, call: Call): void {
-  const auth = program.command('auth').description('keys of providers: the environment, the keychain of the system, or a file that only you may read')
+  const auth = program
+    .command('auth')
+    .description('keys of providers: the environment, the keychain of the system, or a file that only you may read')
   auth
     .command('login')
     .description('keep a key')

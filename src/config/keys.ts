@@ -18,6 +18,7 @@ export interface Key {
 
 interface Def {
   readonly type: string
+  readonly keyType?: z.ZodType
   readonly shape?: Readonly<Record<string, z.ZodType>>
   readonly valueType?: z.ZodType
   readonly element?: z.ZodType
@@ -40,6 +41,12 @@ export function schemaAt(path: readonly PropertyKey[]): z.ZodType {
     at = next
   }
   return at
+}
+
+/** What the names in a table are expected to be, in words. */
+export function namesExpectedAt(path: readonly PropertyKey[]): string {
+  const { keyType } = defOf(schemaAt(path))
+  return (keyType === undefined ? undefined : expectationOf(keyType)) ?? 'another name'
 }
 
 /** The keys of a table; empty where they are chosen by people. */

@@ -64,8 +64,13 @@ export class Positions {
     const letter = this.#text[this.#at]
     if (letter === '"' || letter === "'") this.#string()
     else if (this.#next('{')) this.#list('}', () => this.#pair(path))
-    else if (this.#next('[')) this.#list(']', (index) => this.#value([...path, String(index)]))
+    else if (this.#next('[')) this.#list(']', (index) => this.#member([...path, String(index)]))
     else this.#skip(/[^,\]}\n#]/)
+  }
+
+  #member(path: Path): void {
+    this.#note(path, this.#at)
+    this.#value(path)
   }
 
   /** Members between brackets, with commas, line ends and comments among them. */

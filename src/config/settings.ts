@@ -14,7 +14,7 @@ import { nearest } from '../near.ts'
 import { redacted } from '../secrets.ts'
 import type { Layer, Origin, Table } from './document.ts'
 import { readEnvironment } from './environment.ts'
-import { keysAt, schemaAt } from './keys.ts'
+import { keysAt, namesExpectedAt, schemaAt } from './keys.ts'
 import { refuseSecrets } from './leaks.ts'
 import { GENERAL_KEYS, schema } from './schema.ts'
 import { expectationOf } from './values.ts'
@@ -155,17 +155,11 @@ function refuseAddress(name: string, baseUrl: string | null, originOf: (path: Pa
 function invalid(issue: Issue, data: Table, originOf: (path: Path) => Origin | null): UserError {
   const path = issue.path
   const isKey = issue.code === 'invalid_key'
-  const at = schemaAt(isKey ? path.slice(0, -1) : path)
-  const wanted = isKey ? keyWords(at) : (expectationOf(at) ?? 'a table')
+  const wanted = isKey ? namesExpectedAt(path.slice(0, -1)) : (expectationOf(schemaAt(path)) ?? 'a table')
   const got = isKey ? `\`${String(path.at(-1))}\`` : show(valueAt(data, path))
   const name = isKey ? path.slice(0, -1) : path
   const origin = originOf(path) ?? originOf(path.slice(0, -1)) ?? originOf(path.slice(0, 1))
   return problem(redacted(`${name.join('.') || 'the file'}: expected ${wanted}, got ${got}`), origin, 'mend that line')
-}
-
-const keyWords = (at: z.ZodType): string => {
-  const { keyType } = at.def as { keyType?: z.ZodType }
-  return (keyType === undefined ? undefined : expectationOf(keyType)) ?? 'another name'
 }
 
 function problem(message: string, origin: Origin | null, fix: string): UserError {

@@ -64,7 +64,7 @@ const within = (ms: number | null, leastMs: number): number | null => (ms === nu
 export const count = (least: number, most = Number.MAX_SAFE_INTEGER) =>
   expecting(
     z.union([z.number(), z.string()]).transform((value, ctx) => {
-      const found = parseCount(String(value))
+      const found = typeof value === 'string' ? parseCount(value) : Number.isSafeInteger(value) ? value : null
       if (found !== null && found >= least && found <= most) return found
       ctx.addIssue({ code: 'custom', message: 'does not fit' })
       return z.NEVER

@@ -31,7 +31,15 @@ export interface ModelRow {
   readonly sizeBytes: number | null
 }
 
-const TONES: Readonly<Record<string, Tone>> = { ok: 'good', ready: 'good', loaded: 'good', rejected: 'bad', unreachable: 'bad', missing: 'attention', no_key: 'attention' }
+const TONES: Readonly<Record<string, Tone>> = {
+  ok: 'good',
+  ready: 'good',
+  loaded: 'good',
+  rejected: 'bad',
+  unreachable: 'bad',
+  missing: 'attention',
+  no_key: 'attention',
+}
 const toned = (state: string, text: string): Cell => {
   const tone = TONES[state]
   return tone === undefined ? { text } : { text, tone }
@@ -40,12 +48,22 @@ const toned = (state: string, text: string): Cell => {
 /** Lines of `auth status`. */
 export function keyTable(rows: readonly KeyRow[], look: Look, tabs: boolean): readonly string[] {
   const columns: readonly Column[] = [{ title: 'PROVIDER' }, { title: 'STATE' }, { title: 'KEY', cut: 'end' }]
-  return tableLines(columns, rows.map((row) => [{ text: row.provider }, toned(row.state, row.state), { text: keyWords(row) }]), look, tabs)
+  return tableLines(
+    columns,
+    rows.map((row) => [{ text: row.provider }, toned(row.state, row.state), { text: keyWords(row) }]),
+    look,
+    tabs,
+  )
 }
 
 function keyWords({ state, provider, source, shown, looked }: KeyRow): string {
   if (source === null) return `${looked ?? 'nowhere'}   troupe auth login ${provider}`
-  const hint = state === 'rejected' ? `   the provider refused it: troupe auth login ${provider}` : state === 'unchecked' ? '   the provider could not be asked' : ''
+  const hint =
+    state === 'rejected'
+      ? `   the provider refused it: troupe auth login ${provider}`
+      : state === 'unchecked'
+        ? '   the provider could not be asked'
+        : ''
   return `${source}, ${shown ?? ''}${hint}`
 }
 
@@ -81,7 +99,9 @@ export function modelTable(rows: readonly ModelRow[], look: Look, tabs: boolean)
 }
 
 const contextWords = ({ contextTokens, usedContextTokens }: ModelRow): string =>
-  contextTokens === null || contextTokens === usedContextTokens ? count(usedContextTokens) : `${count(usedContextTokens)} of ${count(contextTokens)}`
+  contextTokens === null || contextTokens === usedContextTokens
+    ? count(usedContextTokens)
+    : `${count(usedContextTokens)} of ${count(contextTokens)}`
 
 function priceWords({ price, state }: ModelRow): string {
   if (state === 'simulated') return 'simulated'
@@ -101,7 +121,11 @@ const WORDS: Readonly<Record<ModelState, string>> = {
   unchecked: 'unchecked',
 }
 const stateWords = ({ state, sizeBytes, provider }: ModelRow): string =>
-  state === 'loaded' && sizeBytes !== null ? `loaded, ${bytes(sizeBytes)}` : state === 'no_key' ? `${WORDS[state]} ${provider}` : WORDS[state]
+  state === 'loaded' && sizeBytes !== null
+    ? `loaded, ${bytes(sizeBytes)}`
+    : state === 'no_key'
+      ? `${WORDS[state]} ${provider}`
+      : WORDS[state]
 
 /** `troupe.models/1`. */
 export const modelsObject = (rows: readonly ModelRow[]): JsonObject => ({

@@ -46,6 +46,8 @@ export const HEALTH_WINDOW_MS = 300_000
 export const HEALTH_ERRORS_MAX = 100
 /** Effects of one run that may be in flight at once. */
 export const EFFECTS_IN_FLIGHT_MAX = 64
+/** Bytes of the body of one exchange that a cassette takes: a larger one is passed on, and is not on the tape. */
+export const CASSETTE_BODY_BYTES_MAX = 64_000_000
 /** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */
 export const RUN_CRASHES_MAX = 3
 export const RUN_CRASHES_PERIOD_MS = 600_000

@@ -85,7 +85,7 @@ export async function openTape(file: string, append: boolean): Promise<TapeWrite
     const handle = await open(path, append ? 'a+' : 'w+')
     try {
       const torn = append ? await mend(path, handle) : null
-      await handle.sync()
+      await synced(handle)
       await syncFolder(dirname(path))
       return writer(handle, torn)
     } catch (error) {
@@ -116,7 +116,7 @@ function writer(handle: FileHandle, torn: Tape['torn']): TapeWriter {
     const { size } = await handle.stat()
     try {
       await handle.appendFile(`${line}\n`)
-      await handle.datasync()
+      await synced(handle)
     } catch (error) {
       await handle.truncate(size).catch(() => {}) // What is left is a torn end, which the next one to open it cuts off.
       throw error
@@ -135,6 +135,10 @@ function writer(handle: FileHandle, torn: Tape['torn']): TapeWriter {
     },
   }
 }
+
+/** A device or a pipe has nothing to sync, and says so. */
+const synced = (handle: FileHandle): Promise<void> =>
+  handle.datasync().catch((error: NodeJS.ErrnoException) => (error.code === 'EINVAL' ? undefined : Promise.reject(error)))
 
 /** A file that was just made is there after a power cut only when its folder is written. */
 async function syncFolder(dir: string): Promise<void> {

@@ -6,6 +6,7 @@
  *
  * What is heavy is loaded when it is first needed: `ps` opens the store and nothing else.
  */
+import type { Tapes } from './actors/cassettes/seam.ts'
 import type { Task } from './actors/task.ts'
 import type { Workspace } from './actors/workspace.ts'
 import type { Config } from './config.ts'
@@ -16,7 +17,7 @@ import type { RunRow, Store } from './runtime/store.ts'
 import { sqliteStore } from './runtime/stores/sqlite/store.ts'
 
 /** What a run keeps of how it was started, so that it can go on without its file. */
-export interface RunMeta {
+export interface RunMeta extends Tapes {
   readonly task: Task
   /** The task file; null for a task given as text. */
   readonly file: string | null
@@ -33,6 +34,9 @@ export interface StartTask extends RunMeta {
   readonly deadlineMs?: number | undefined
 }
 
+/** How a run goes on. A tape that is named here is used instead of the one that the run was started with. */
+export type ResumeTask = ResumeOptions & Tapes
+
 /** A process that some effect of a run started. */
 export interface StrayProcess {
   readonly pid: number
@@ -45,7 +49,7 @@ export interface App {
   /** @throws {UserError} `E_MACHINE_INVALID`, `E_STORE_*`. Once it resolves, the run is in the store. */
   start(options: StartTask): Promise<RunSession>
   /** @throws {UserError} `E_RUN_NOT_FOUND`, `E_RUN_FINISHED`, `E_RUN_OWNED`, `E_STORE_DAMAGED`. */
-  resume(run: string, options?: ResumeOptions): Promise<RunSession>
+  resume(run: string, options?: ResumeTask): Promise<RunSession>
   /** Removes the staged copy of a run whose changes have reached the user's folder. Otherwise the copy is the result, and stays. */
   tidy(run: string): Promise<void>
   strays(): Promise<readonly StrayProcess[]>
@@ -61,7 +65,7 @@ export function openApp(config: Config): App {
     store,
     start: async (options) => {
       const { teamTree } = await import('./actors/team.ts')
-      const { task, file, dir, version } = options
+      const { task, file, dir, version, record, replay } = options
       const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir })
       const troupe = await createTeam(store, config, task)
       const deadline = options.deadlineMs ?? deadlineMs
@@ -70,7 +74,7 @@ export function openApp(config: Config): App {
         input,
         project: options.project,
         budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
-        meta: { task, file, dir, version } as unknown as Json,
+        meta: { task, file, dir, version, ...(record && { record }), ...(replay && { replay }) } as unknown as Json,
         ...(deadline === null ? {} : { deadlineMs: deadline }),
         ...(quarantine === undefined ? {} : { quarantine }),
       })

@@ -10,8 +10,9 @@ import { canGoOn, standingOf } from '../view/outcome.ts'
 import { type Context, version } from './context.ts'
 import { drive, sayResult } from './drive.ts'
 import { shortOf } from './find.ts'
+import { type TapeFlags, tapesOf } from './tape-flags.ts'
 
-export interface RunOptions {
+export interface RunOptions extends TapeFlags {
   readonly name?: string
   readonly maxTokens?: number
   /** Milliseconds. */
@@ -23,10 +24,12 @@ interface Given {
   readonly file: string | null
 }
 
-/** @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID` (3), `E_USAGE` (2). Nothing has been started then. */
+/** @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID` (3), `E_USAGE`, `E_FLAG_CONFLICT`, `E_CONFIRM_REQUIRED` (2), `E_CASSETTE_INVALID` (8). Nothing has been started then. */
 export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
   const { task, file } = await readTask(argument, context.config.dir)
   const { io, flags, config } = context
+  const tapes = await tapesOf(context, options, `run ${argument}`)
+  if (tapes === null) return 1
   const app = await context.app()
   const name = nameFor(app, task, options.name)
   if (task.provider === null && !flags.quiet) {
@@ -37,7 +40,8 @@ export async function run(context: Context, argument: string, options: RunOption
   const report = await drive({
     context,
     app,
-    open: () => app.start({ task, file, dir: config.dir, version: version(), name, project: config.project, tokensMax, deadlineMs }),
+    open: () =>
+      app.start({ task, file, dir: config.dir, version: version(), name, project: config.project, tokensMax, deadlineMs, ...tapes }),
     begin: (_session, short) => {
       if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, tokensMax, deadlineMs }))
     },

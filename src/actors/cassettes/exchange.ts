@@ -32,7 +32,7 @@ export const RESPONSE_HEADERS =
 const headers = z.record(z.string(), z.string())
 const line = z.strictObject({
   v: z.literal(FORMAT),
-  normaliser: z.int().min(1),
+  normaliser: z.int().min(0),
   at: z.iso.datetime(),
   key: z.string().regex(/^[0-9a-f]{64}$/),
   request: z.strictObject({

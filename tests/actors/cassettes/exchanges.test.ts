@@ -37,13 +37,13 @@ test('any bytes in any pieces are recorded and given again as they came, and the
     fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 12 }), fc.string(), async (body, prompt) => {
       const file = tapeFile()
       const source = async (): Promise<Response> => {
-        const stream = new ReadableStream<Uint8Array>({
+        const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
           start: (controller) => {
-            for (const piece of body) controller.enqueue(piece)
+            for (const piece of body) controller.enqueue(Uint8Array.from(piece))
             controller.close()
           },
         })
-        return new Response(stream as BodyInit, { headers: { 'content-type': 'application/x-ndjson' } })
+        return new Response(stream, { headers: { 'content-type': 'application/x-ndjson' } })
       }
       const recording = await recordingFetch({ file, fetch: source as Fetch })
       const live = await pieces(await recording.fetch(`${NOWHERE}/api/chat`, post({ prompt })))
@@ -227,9 +227,17 @@ test('a tape that is missing, torn, changed or of another format is refused befo
 test('pieces that are UTF-8 are readable on the tape; the others are base64', async () => {
   const file = tapeFile()
   const [first, second] = [Buffer.from('ä').subarray(0, 1), Buffer.from('ä').subarray(1)]
-  const pieces_ = [Buffer.from('plain\n'), first, second]
+  const queue = [Buffer.from('plain\n'), first, second]
   const source = async () =>
-    new Response(new ReadableStream({ pull: (c) => (pieces_.length > 0 ? c.enqueue(pieces_.shift()) : c.close()) }))
+    new Response(
+      new ReadableStream({
+        pull: (c) => {
+          const next = queue.shift()
+          if (next === undefined) c.close()
+          else c.enqueue(next)
+        },
+      }),
+    )
   const recording = await recordingFetch({ file, fetch: source as Fetch })
   await (await recording.fetch(`${NOWHERE}/x`)).text()
   await recording.close()

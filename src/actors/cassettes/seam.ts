@@ -1,8 +1,8 @@
 /**
  * What adapters of providers are given as `fetch`: one that records, one that replays, or none, and then they use the network.
  *
- *   const seam = await openSeam({ record: { file }, isResumed, secrets })     adapters: { fetch: seam.fetch }
- *   ...                                                                        at the end: await seam.close()
+ *   start    const seam = await openSeam({ record, replay, secrets })                      adapters: { fetch: seam.fetch }
+ *   resume   const seam = await openSeam({ ...continued(metaOfTheRun, asked), secrets })   at the end: await seam.close()
  */
 import type { Clock } from '../../runtime/clock.ts'
 import { recordingFetch } from './record.ts'
@@ -16,8 +16,8 @@ export interface Tapes {
 }
 
 export interface SeamOptions extends Tapes {
-  /** The run goes on, so its tape does too. */
-  readonly isResumed: boolean
+  /** The tape goes on after what is on it. Default false: it begins anew. */
+  readonly append?: boolean | undefined
   readonly secrets?: readonly string[] | undefined
   readonly clock?: Pick<Clock, 'wallMs'> | undefined
 }
@@ -36,9 +36,15 @@ export interface Seam {
 }
 
 /** @throws {UserError} `E_CASSETTE_INVALID` (8). {Failure} `E_DISK_FULL`, `E_FILE_REFUSED`. */
-export async function openSeam({ record, replay, isResumed, secrets = [], clock }: SeamOptions): Promise<Seam> {
+export async function openSeam({ record, replay, append = false, secrets = [], clock }: SeamOptions): Promise<Seam> {
   const none = { fetch: undefined, isReplay: false, torn: null, unused: () => [], close: async () => {} }
   if (replay !== undefined) return { ...none, ...(await replayFetch({ ...replay, secrets })), isReplay: true }
   if (record === undefined) return none
-  return { ...none, ...(await recordingFetch({ ...record, append: isResumed, secrets, clock })) }
+  return { ...none, ...(await recordingFetch({ ...record, append, secrets, clock })) }
+}
+
+/** The tapes of a run that is resumed: what is asked for now, else what it was started with. On its own tape it goes on. */
+export function continued(started: Tapes, asked: Tapes): Tapes & { readonly append: boolean } {
+  const { record, replay } = asked.record === undefined && asked.replay === undefined ? started : asked
+  return { record, replay, append: record !== undefined && record.file === started.record?.file }
 }

@@ -156,6 +156,25 @@ test('what the recording went away from is on the tape as such, and is never tak
   expect(await missOf(replay.fetch(`${NOWHERE}/slow`, post({})))).toContain('the recording went away from it')
 })
 
+test.each([
+  ['the end of a body', ['{"n":1}'], '{"n":1}'],
+  ['the last word of a stream', [...ollamaLines(['hi']), '\n'], '"done":true'],
+])('%s reaches the client only when the exchange is on the disk', async (_, body, last) => {
+  const file = tapeFile()
+  const server = await serve(() => ({ body }))
+  const recording = await recordingFetch({ file })
+  const response = await recording.fetch(`${server.url}/api/chat`, post({}))
+  const reading = response.body!.getReader()
+  let got = ''
+  for (let next = await reading.read(); !next.done; next = await reading.read()) {
+    got += Buffer.from(next.value).toString()
+    if (got.includes('"done":true')) break
+  }
+  // At once, without a round in between: a process that is killed now has used the answer.
+  expect([got.includes(last), readFileSync(file, 'utf8').split('\n').length]).toEqual([true, 2])
+  await recording.close()
+})
+
 test('a client that leaves after the last word has had its answer, also where the server does not end it', async () => {
   const file = tapeFile()
   const lines = ollamaLines(['hi'])

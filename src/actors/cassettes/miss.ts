@@ -2,7 +2,7 @@
  * How a request that is not on the tape reaches the run through a client that knows nothing of tapes: clients wrap what `fetch` throws, most of them as
  * `cause`. Adapters of providers ask {@link replayMissOf} about whatever a client threw, before they classify it.
  *
- *   fetch throws ReplayMiss --client--> APIConnectionError { cause: ReplayMiss } --replayMissOf--> Failure E_REPLAY_MISS, never tried again
+ *   fetch throws ReplayMiss { cause: Failure } --client--> APIConnectionError { cause: ReplayMiss } --replayMissOf--> Failure E_REPLAY_MISS, never tried again
  */
 import { Failure } from '../../effect.ts'
 import type { Nearest } from './difference.ts'
@@ -17,16 +17,23 @@ export interface MissFacts {
 }
 
 /**
- * What a replaying `fetch` rejects with. Its message is always the same: clients look for words such as those of a time limit in the messages of errors, and
- * then forget the cause. What is missing is in `failure`.
+ * What a replaying `fetch` rejects with; its cause is the failure. Its own text is always the same: clients look for words such as those of a time limit in
+ * errors and their causes, and then forget them.
  */
 export class ReplayMiss extends Error {
   override readonly name = 'ReplayMiss'
   readonly code = 'E_REPLAY_MISS'
-  readonly failure: Failure
+  override readonly cause: Failure
   constructor(facts: MissFacts) {
     super('the request is not on the tape')
-    this.failure = failureOf(facts)
+    this.cause = failureOf(facts)
+  }
+}
+
+/** As text it is its code alone: its message quotes requests. */
+class QuietFailure extends Failure {
+  override toString(): string {
+    return this.code
   }
 }
 
@@ -36,7 +43,7 @@ function failureOf({ file, asked, nearest, why }: MissFacts): Failure {
     (nearest === null
       ? 'there is nothing on it'
       : `nearest: exchange ${nearest.exchange}, differs at ${nearest.at}: ${nearest.tape} / ${nearest.now}`)
-  return new Failure('E_REPLAY_MISS', `request ${asked} is not on the tape ${file}; ${near}`, {
+  return new QuietFailure('E_REPLAY_MISS', `request ${asked} is not on the tape ${file}; ${near}`, {
     retry: 'never',
     details: { hint: `record again: --record ${file} -y`, data: { file, asked, nearest: nearest === null ? null : { ...nearest } } },
   })
@@ -47,7 +54,7 @@ const CAUSES_MAX = 16
 
 /** The failure of a replay behind an error, however often it was wrapped; null where it is another error. */
 export function replayMissOf(error: unknown, depth = 0): Failure | null {
-  if (error instanceof ReplayMiss) return error.failure
+  if (error instanceof ReplayMiss) return error.cause
   if (typeof error !== 'object' || error === null || depth === CAUSES_MAX) return null
   const { cause, errors } = error as { cause?: unknown; errors?: unknown }
   for (const inner of [cause, ...(Array.isArray(errors) ? errors : [])]) {

@@ -8,6 +8,7 @@ import { replayMissOf } from '../../../src/actors/cassettes/miss.ts'
 import { recordingFetch } from '../../../src/actors/cassettes/record.ts'
 import { replayFetch } from '../../../src/actors/cassettes/replay.ts'
 import { readTape } from '../../../src/actors/cassettes/tape.ts'
+import { Failure } from '../../../src/effect.ts'
 import { temporaryFolder } from '../../harness.ts'
 import { type Answer, anthropicEvents, ollamaLines, openaiChunks, serve } from './server.ts'
 
@@ -26,6 +27,8 @@ async function everything(stream: AsyncIterable<unknown>): Promise<unknown[]> {
   for await (const one of stream) seen.push(one)
   return seen
 }
+
+const causesOf = (error: unknown): unknown[] => (error instanceof Error ? [error, ...causesOf(error.cause)] : [])
 
 const CLIENTS = {
   anthropic: {
@@ -88,6 +91,8 @@ test.each(each)(
     // A client that finds "timed out" in an error takes it for a time limit and forgets the cause.
     const thrown = await call({ url: server.url, fetch: replay.fetch, prompt: 'the call timed out after 7 tests' }).catch((e: unknown) => e)
     const failure = replayMissOf(thrown)
+    // Who looks for a failure among the causes finds the same.
+    expect(causesOf(thrown).find((cause) => cause instanceof Failure)).toBe(failure)
     expect({ code: failure?.code, retry: failure?.retry, message: failure?.message, asked: server.asked.length }).toEqual({
       code: 'E_REPLAY_MISS',
       retry: 'never',

@@ -12,25 +12,44 @@ import type { ModelSettings } from './model-settings.ts'
 import type { Provider } from './provider.ts'
 import { type ProviderPlace, placeOf } from './provider-places.ts'
 
-export interface ProviderOptions {
+export interface KeyOptions {
   readonly settings: Pick<ModelSettings, 'general' | 'providers'>
   readonly credentials: Credentials
+}
+
+/**
+ * The keys of these providers; of one that may do without, only where it has one.
+ * @throws {UserError} `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (exit 4), `E_CONFIG_INVALID` (exit 3). Nothing has been started then.
+ */
+export async function keysOf(names: readonly string[], { settings, credentials }: KeyOptions): Promise<ReadonlyMap<string, FoundKey>> {
+  const keys = new Map<string, FoundKey>()
+  for (const name of names) {
+    const { key } = placeOf(settings, name)
+    const found = key === 'none' ? null : await credentials.find(name)
+    if (found === null && key === 'needed') throw missing(name, credentials)
+    if (found !== null) keys.set(name, found)
+  }
+  return keys
+}
+
+export interface ProviderOptions {
+  readonly settings: Pick<ModelSettings, 'general' | 'providers'>
+  /** From {@link keysOf}. Empty where a tape answers: nobody is asked, so nobody is shown a key. */
+  readonly found: ReadonlyMap<string, FoundKey>
   /** Of all providers. Default: the global one. Whoever records gives another. */
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
  * Makes the providers that are named.
- * @throws {UserError} `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (exit 4), `E_CONFIG_INVALID` (exit 3). Nothing has been started then.
+ * @throws {UserError} `E_CONFIG_INVALID` (exit 3).
  */
 export async function providersOf(names: readonly string[], options: ProviderOptions): Promise<Readonly<Record<string, Provider>>> {
   const made: [string, Provider][] = []
   for (const name of names) {
     const place = placeOf(options.settings, name)
     if (place.kind === 'scripted' || place.kind === 'replay') continue
-    const found = place.key === 'none' ? null : await options.credentials.find(name)
-    if (found === null && place.key === 'needed') throw missing(name, options.credentials)
-    made.push([name, await providerOf(place, found, options.fetch)])
+    made.push([name, await providerOf(place, options.found.get(name) ?? null, options.fetch)])
   }
   return Object.fromEntries(made)
 }

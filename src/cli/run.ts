@@ -12,8 +12,9 @@ import { type Context, version } from './context.ts'
 import { drive, sayResult } from './drive.ts'
 import { shortOf } from './find.ts'
 import { settingsOf } from './settings.ts'
+import { type TapeFlags, tapesOf } from './tape-flags.ts'
 
-export interface RunOptions {
+export interface RunOptions extends TapeFlags {
   readonly name?: string
   readonly maxTokens?: number
   /** Milliseconds. */
@@ -30,11 +31,14 @@ interface Given {
 
 /**
  * @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_CONFIG_INVALID`, `E_SECRET_IN_CONFIG`, `E_MODEL_UNKNOWN`, `E_PRICE_UNKNOWN` (3), `E_USAGE` (2),
- *   `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (4). Nothing has been started then, and no store was made.
+ *   `E_FLAG_CONFLICT`, `E_CONFIRM_REQUIRED` (2), `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (4), `E_CASSETTE_INVALID` (8). Nothing has been started then,
+ *   and no store was made.
  */
 export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
   const { task, file } = await readTask(argument, context.config.dir)
   const { io, flags, config } = context
+  const tapes = await tapesOf(context, options, `run ${argument}`)
+  if (tapes === null) return 1
   const { plan, budget } = await modelsAtTheDoor(context, task, options)
   const app = await context.app()
   const name = nameFor(app, task, options.name)
@@ -47,7 +51,10 @@ export async function run(context: Context, argument: string, options: RunOption
     context,
     app,
     open: () =>
-      app.start({ task, file, dir: config.dir, version: version(), models: plan, name, project: config.project, tokensMax, deadlineMs }),
+      app.start({
+        ...{ task, file, dir: config.dir, version: version(), models: plan, name, project: config.project, tokensMax, deadlineMs },
+        ...tapes,
+      }),
     begin: (_session, short) => {
       if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, tokensMax, deadlineMs }))
     },
@@ -56,14 +63,14 @@ export async function run(context: Context, argument: string, options: RunOption
 }
 
 /** Models, prices and keys, before anything is made. What is configured is never replaced by a script. */
-async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions) {
+async function modelsAtTheDoor(context: Context, task: Task, { model, provider, replay }: RunOptions) {
   const { flags, io } = context
   const settings = settingsOf(context)
   const plan = planModels(settings, { modelFlag: model, providerFlag: provider, task })
   checkPrices(plan, settings.budget.usdMax)
   for (const warning of flags.quiet ? [] : vramWarnings(settings, plan))
     io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
-  await context.providers(plan.providers)
+  if (replay === undefined) await context.providers(plan.providers)
   return { plan, budget: settings.budget }
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createCredentials, type KeyPlace } from '../../src/actors/credentials.ts'
 import { priceOf } from '../../src/actors/model-settings.ts'
 import { type AgentName, chainOf, checkPrices, type ModelChoice, planModels, vramWarnings } from '../../src/actors/models.ts'
-import { providersOf } from '../../src/actors/provider-factory.ts'
+import { keysOf, providersOf } from '../../src/actors/provider-factory.ts'
 import { placeOf } from '../../src/actors/provider-places.ts'
 import type { UserError } from '../../src/errors.ts'
 import { settingsOf } from '../config/place.ts'
@@ -213,11 +213,12 @@ test('M3: a key that is missing is told before a run is made, with the places th
     describe: () => 'environment SOME_KEY',
   }
   const options = { settings: settings(), credentials: createCredentials([place]) }
-  await expect(providersOf(['ollama', 'anthropic'], options)).rejects.toMatchObject({
+  await expect(keysOf(['ollama', 'anthropic'], options)).rejects.toMatchObject({
     code: 'E_CREDENTIALS_MISSING',
     message: 'no key for anthropic (SOME_KEY)',
     options: { exit: 4, fix: 'troupe auth login anthropic' },
   })
   expect(asked).toEqual(['anthropic'])
-  expect(Object.keys(await providersOf(['ollama', 'scripted'], options))).toEqual(['ollama'])
+  const found = await keysOf(['ollama', 'scripted'], options)
+  expect(Object.keys(await providersOf(['ollama', 'scripted'], { settings: settings(), found }))).toEqual(['ollama'])
 })

@@ -128,7 +128,7 @@ test('places are found in tables of every form, past strings, comments and lists
     where('pricing', 'a/[models.b]', 'output'),
     where('providers', 'ollama', 'breaker', 'failures'),
   ]).toEqual(['2:29', '3:36', '5:6', '9:1', '13:1'])
-  expect(settings.pricing['a/[models.b]']).toEqual({
+  expect((settings.pricing as Record<string, unknown>)['a/[models.b]']).toEqual({
     input: 1,
     output: 2,
     basis: 'priced',

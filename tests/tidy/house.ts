@@ -89,6 +89,7 @@ export const PACKAGE_TYPES: Readonly<Record<string, readonly string[]>> = { xsta
 export const ADAPTERS: readonly string[] = [
   'src/runtime/clocks/',
   'src/runtime/stores/',
+  'src/actors/caches/',
   'src/actors/cassettes/',
   'src/actors/credentials/',
   'src/actors/memory/',

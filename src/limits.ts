@@ -46,6 +46,12 @@ export const HEALTH_WINDOW_MS = 300_000
 export const HEALTH_ERRORS_MAX = 100
 /** Effects of one run that may be in flight at once. */
 export const EFFECTS_IN_FLIGHT_MAX = 64
+/** Calls that wait in the queue of a provider's gate. Past it they wait outside, in their runs, until somebody has gone. */
+export const GATE_QUEUE_MAX = 1_000
+/** Longest pause that a provider's gate keeps for one rate limit, whatever the provider asks. */
+export const GATE_PAUSE_MS_MAX = 3_600_000
+/** Longest time between two starts that a gate learns from rate limits. */
+export const GATE_PACE_MS_MAX = 60_000
 /** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */
 export const RUN_CRASHES_MAX = 3
 export const RUN_CRASHES_PERIOD_MS = 600_000

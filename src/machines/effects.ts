@@ -41,6 +41,8 @@ const generateInput = z.strictObject({
   model: modelRef.optional(),
   /** Tokens that the prompt may take; what does not fit is left out as context.ts says. Left out: all of the conversation. */
   promptTokensMax: z.int().positive().optional(),
+  /** Another model may have the answer: while the provider is known to be down it is refused at once, instead of waiting for its gate. */
+  failFast: z.boolean().optional(),
 })
 export type GenerateInput = z.infer<typeof generateInput>
 

@@ -39,7 +39,7 @@ export interface GatePause {
 }
 
 /** Figures of one gate (A3, A15). `depth`: who waits. The last two counts only grow. */
-export interface GateMetrics {
+interface GateMetrics {
   readonly depth: number
   readonly inflight: number
   readonly submitted: number

@@ -30,7 +30,7 @@ export class GatePlay {
   tell(event: Told): GateSaid[] {
     const [next, actions] = transition(providerGate, this.snapshot, { ...event, now: this.now, random: this.random } as GateEvent)
     this.snapshot = next
-    const said = actions.flatMap(({ type, params }) => (type === 'xstate.emit' ? [(params as { event: GateSaid }).event] : []))
+    const said = actions.flatMap(({ type, params }) => ((type as string) === 'xstate.emit' ? [(params as { event: GateSaid }).event] : []))
     this.said.push(...said)
     return said
   }

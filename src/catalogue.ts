@@ -59,6 +59,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_INPUT_CHANGED: { exit: 3 },
   E_CREDENTIALS_MISSING: { exit: 4 },
   E_CREDENTIALS_REJECTED: { exit: 4 },
+  E_CREDENTIALS_UNSAFE: { exit: 4 },
   E_PROVIDER_UNREACHABLE: { exit: 5, retryable: true, fix: resumeOrAgain('start the provider') },
   E_PROVIDER_OVERLOADED: { exit: 5, retryable: true, fix: resumeOrAgain('wait') },
   E_PROVIDER_TIMEOUT: { exit: 5, retryable: true, fix: resumeOrAgain('wait') },
@@ -103,8 +104,8 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_INTERRUPTED: { exit: 130, retryable: true, fix: (run) => `troupe resume ${run}` },
 }
 
-/** What a check of a store finds and with which everything still runs: it is printed as a warning, and the exit code stays as earned. */
-const WARNINGS: readonly string[] = ['E_MARK_TORN', 'E_BLOB_ORPHAN', 'E_OWNER_FOREIGN']
+/** What a check of a store or a look at the configuration finds and with which everything still runs: it is printed as a warning, and the exit code stays as earned. */
+const WARNINGS: readonly string[] = ['E_MARK_TORN', 'E_BLOB_ORPHAN', 'E_OWNER_FOREIGN', 'E_CONFIG_UNKNOWN_KEY']
 
 /** Is the code one of a warning? */
 export const isWarning = (code: string): boolean => WARNINGS.includes(code)

@@ -3,12 +3,17 @@
  *
  *   flag  >  environment (TROUPE_HOME, NO_COLOR, FORCE_COLOR, CI, TERM, LANG)  >  default
  *
+ * The tables of config files are read when they are first asked for, see config/settings.ts: `ps` reads none.
+ *
  *   ~/.troupe/troupe.db   the store      ~/.troupe/work/<run>/   staged copies      ~/.troupe/reports/   reports of bugs
  */
 import { realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { readFiles } from './config/files.ts'
+import { type Settings, settle } from './config/settings.ts'
 import { UserError } from './errors.ts'
+import { isSecretName } from './secrets.ts'
 
 export type ColorChoice = 'auto' | 'always' | 'never'
 
@@ -27,6 +32,8 @@ export interface Flags {
   readonly utc: boolean
   readonly dir?: string | undefined
   readonly home?: string | undefined
+  /** A config file, instead of the project's. */
+  readonly config?: string | undefined
 }
 
 interface StreamFacts {
@@ -66,8 +73,12 @@ export interface Config {
   readonly ascii: boolean
   /** May a person be asked? */
   readonly prompts: boolean
-  /** The environment for processes that the program starts of itself, with these additions; of test runners and of git nothing is handed on. */
+  /** The environment for processes that the program starts of itself, with these additions; of test runners, of git and of keys nothing is handed on. */
   readonly childEnv: (more: Readonly<Record<string, string>>) => Record<string, string>
+  /** Environment variable by its name; undefined where it is not set or empty. */
+  readonly variable: (name: string) => string | undefined
+  /** The tables of the config files and of `TROUPE_*`, read once. @throws {UserError} `E_CONFIG_INVALID`, `E_SECRET_IN_CONFIG` (exit 3). */
+  readonly settings: () => Settings
 }
 
 /** What this process knows. */
@@ -93,6 +104,17 @@ export function readConfig(flags: Flags, facts: Facts = processFacts()): Config 
     ascii: flags.ascii || !speaksUnicode(env),
     prompts: flags.input && !flags.json && !flags.jsonl && isTerminal(facts.stdin, env) && isTerminal(facts.stderr, env),
     childEnv: (more) => childEnv(env, more),
+    variable: (name) => env[name] || undefined,
+    settings: once(() => settle(readFiles({ dir, home, homeDir: facts.homeDir, explicit: flags.config ?? null }), env)),
+  }
+}
+
+/** What a function gives, asked for once. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null
+  return () => {
+    made ??= { value: make() }
+    return made.value
   }
 }
 
@@ -143,6 +165,7 @@ function expand(path: string, homeDir: string): string {
 const NOT_INHERITED = ['NODE_TEST_CONTEXT', 'NODE_OPTIONS', 'NODE_V8_COVERAGE', 'VITEST', 'GIT_DIR', 'GIT_WORK_TREE', 'GIT_INDEX_FILE']
 
 function childEnv(env: Facts['env'], more: Readonly<Record<string, string>>): Record<string, string> {
-  const kept = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !NOT_INHERITED.includes(entry[0]))
+  const isKept = (name: string): boolean => !NOT_INHERITED.includes(name) && !isSecretName(name)
+  const kept = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && isKept(entry[0]))
   return { ...Object.fromEntries(kept), ...more }
 }

@@ -48,13 +48,21 @@ export const HEALTH_ERRORS_MAX = 100
 export const EFFECTS_IN_FLIGHT_MAX = 64
 /** Calls that wait in the queue of a provider's gate. Past it they wait outside, in their runs, until somebody has gone. */
 export const GATE_QUEUE_MAX = 1_000
-/** Longest pause that a provider's gate keeps for one rate limit, whatever the provider asks. */
-export const GATE_PAUSE_MS_MAX = 3_600_000
 /** Longest time between two starts that a gate learns from rate limits. */
 export const GATE_PACE_MS_MAX = 60_000
+/** Bytes of one answer of a model as it comes over the network, and of one event of it: what a server that never ends may cost. */
+export const ANSWER_BYTES_MAX = 64_000_000
+export const ANSWER_EVENT_BYTES_MAX = 4_000_000
+/** Longest wait that a provider may ask for; a longer one is cut to it. */
+export const RETRY_AFTER_MS_MAX = 3_600_000
 /** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */
 export const RUN_CRASHES_MAX = 3
 export const RUN_CRASHES_PERIOD_MS = 600_000
+/** Bytes of one config file. */
+export const CONFIG_BYTES_MAX = 1_000_000
+/** How long the keychain of the system may take to answer, before the key file is used instead. */
+export const KEYCHAIN_MS_MAX = 3_000
 
 if (TURN_STEPS_MAX > CASCADE_STEPS_MAX) throw new Error('limits: a turn cannot hold more steps than a cascade')
 if (TURN_EXTERNALS_MAX > TURN_STEPS_MAX) throw new Error('limits: a turn takes at least one step for each event from outside')
+if (ANSWER_EVENT_BYTES_MAX > ANSWER_BYTES_MAX) throw new Error('limits: an event of an answer cannot be larger than the answer')

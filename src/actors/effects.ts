@@ -7,28 +7,25 @@
  */
 import { z } from 'zod'
 import { type EffectCall, type EffectHandler, Failure } from '../effect.ts'
-import type { Json } from '../json.ts'
-import {
-  type GenerateInput,
-  type GenerateOutput,
-  OUTPUT_TOKENS_MAX,
-  type PromotionPlan as PlanData,
-  type Promoted,
-  type ReadInput,
-  type ReadOutput,
-  type Staged,
-  type WriteInput,
-  type WritePlan as WritePlanData,
-  type WritePlanInput,
-  type Written as WrittenData,
+import type {
+  PromotionPlan as PlanData,
+  Promoted,
+  ReadInput,
+  ReadOutput,
+  Staged,
+  WriteInput,
+  WritePlan as WritePlanData,
+  WritePlanInput,
+  Written as WrittenData,
 } from '../machines/effects.ts'
-import { type Check, type GateOutcome, verdict, type Workspace as WorkspaceData, workPlan } from '../machines/vocabulary.ts'
+import type { Check, GateOutcome, Workspace as WorkspaceData } from '../machines/vocabulary.ts'
 import { head } from '../machines/work.ts'
 import { onDisk } from './disk.ts'
 import { runGate } from './gate.ts'
+import { type GeneratingOptions, generating } from './generating.ts'
 import { diffOf, type PromotionPlan, planPromotion, promote, provePromotion } from './promotion.ts'
-import type { GenerateResult, Message, Provider, ToolOffer } from './provider.ts'
-import { type Look, look, toolSchemas } from './tools/catalogue.ts'
+import type { Provider } from './provider.ts'
+import { type Look, look } from './tools/catalogue.ts'
 import type { ReadOutput as FileRead } from './tools/read.ts'
 import { applyWrite, planWrite, proveWrite, type WritePlan, type WriteRequest } from './tools/write.ts'
 import { openWorkspace, type Workspace } from './workspace.ts'
@@ -36,16 +33,17 @@ import { openWorkspace, type Workspace } from './workspace.ts'
 /** Characters of a diff that a reviewer sees, and that stay in the orchestrator's context. */
 const DIFF_CHARS_MAX = 30_000
 
-/** `root`: folder for the staged copies of all runs. */
-export interface TeamEffectsOptions {
-  readonly provider: Provider
+/** `root`: folder for the staged copies of all runs. `provider` alone answers whatever is asked; `providers` are chosen by the model of the call. */
+export interface TeamEffectsOptions extends Partial<GeneratingOptions> {
+  readonly provider?: Provider
   readonly root: string
 }
 
 /** One handler for each effect of the team, by kind: `createTroupe({ machines: teamMachines, effects: teamEffects({...}).handlers })`. */
-export function teamEffects({ provider, root }: TeamEffectsOptions) {
+export function teamEffects({ provider, root, ...models }: TeamEffectsOptions) {
+  const providers = models.providers ?? (provider === undefined ? {} : { [provider.name]: provider })
   const handlers = {
-    'llm.generate': generating(provider),
+    'llm.generate': generating({ ...models, providers }),
     'workspace.open': handler<{ source: string; mode: 'auto' | 'worktree' | 'copy' }, WorkspaceData>(async ({ input, run, signal }) => ({
       ...(await openWorkspace({ ...input, root, run, signal })),
     })),
@@ -102,47 +100,6 @@ const promoting: EffectHandler<PlanData, Promoted> = {
     if (found.verdict !== 'applied') return found
     return { ...found, output: { tree: found.output.tree, files: [...found.output.files] } }
   },
-}
-
-function generating(provider: Provider): EffectHandler<GenerateInput, GenerateOutput> {
-  return {
-    perform: async (call) => {
-      const { input, attempt, signal, progress } = call
-      const { agent, item, turn } = input
-      const messages = call.thread(input.thread) as readonly Message[]
-      const request = { agent, item, turn, attempt, messages, tools: offers(input.tools), schema: schemaOf(input.format) }
-      const result = await provider.generate({ ...request, outputTokensMax: OUTPUT_TOKENS_MAX }, { signal, progress })
-      return settle(call, provider, result)
-    },
-  }
-}
-
-function settle(call: EffectCall<GenerateInput>, provider: Provider, result: GenerateResult): GenerateOutput {
-  const simulated = provider.simulated ? { simulated: true } : {}
-  if (result.usage !== undefined) call.spent({ ...result.usage, ...simulated })
-  if (result.ok) return { message: result.message, usage: { ...result.usage, ...simulated }, finish: result.finish }
-  const { code, message, retry, retryAfterMs, details } = result
-  throw new Failure(code, message, {
-    retry,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(details === undefined ? {} : { details }),
-  })
-}
-
-const DONE: ToolOffer = {
-  name: 'done',
-  description: 'Ends the round: the work item is done.',
-  input: z.toJSONSchema(z.strictObject({ summary: z.string().describe('one or two sentences: what changed, in which files') })) as Json,
-}
-
-function offers(names: readonly string[]): readonly ToolOffer[] {
-  const all = [...toolSchemas().map(({ name, description, parameters }) => ({ name, description, input: parameters })), DONE]
-  return all.filter((offer) => names.includes(offer.name))
-}
-
-function schemaOf(format: GenerateInput['format']): Json {
-  if (format === 'text') return null
-  return z.toJSONSchema(format === 'plan' ? workPlan : verdict, { io: 'input' }) as Json
 }
 
 function stagedOf(plan: PromotionPlan): Staged {

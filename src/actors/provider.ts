@@ -39,7 +39,7 @@ export interface GenerateRequest {
 export interface GenerateOptions {
   /** Aborted when nobody wants the answer any more; then the result does not matter, but it comes soon. */
   readonly signal: AbortSignal
-  /** Text as it streams: `{ text }`. `{ loading: true }` while a local model is being loaded. */
+  /** Text as it streams: `{ text }`. `{ loading: true }` while a local model is being loaded. `{ thinking: true }`, `{ tool }`: it thinks, it calls that tool. */
   readonly progress: (data: Json) => void
   /** The model is there and at work: ends the time for loading. */
   readonly started?: (() => void) | undefined

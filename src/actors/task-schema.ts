@@ -4,10 +4,8 @@
  */
 import { z } from 'zod'
 import { PHASES } from '../machines/vocabulary.ts'
+import { parseCount, parseDuration } from '../quantities.ts'
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
-const COUNT = /^(\d+(?:\.\d+)?)([kM]?)$/
 /** Longest duration: a year. */
 const DURATION_MS_MAX = 365 * 86_400_000
 /** Time of one check, where the task gives none. */
@@ -18,21 +16,16 @@ const expected = (what: string) => ({ error: `expected ${what}` })
 const durationFrom = (leastMs: number) =>
   z
     .string(expected('a duration with its unit, like 20m'))
-    .refine((text) => DURATION.test(text), expected('a duration with its unit, like 20m'))
-    .transform((text) =>
-      Math.round([...text.matchAll(/([\d.]+)(ms|s|m|h|d)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * UNITS_MS[unit!]!, 0)),
-    )
+    .refine((text) => parseDuration(text) !== null, expected('a duration with its unit, like 20m'))
+    .transform((text) => parseDuration(text) ?? 0)
     .refine((ms) => ms >= leastMs && ms <= DURATION_MS_MAX, expected(`a duration of ${leastMs === 0 ? 'at most 365d' : '1ms to 365d'}`))
 const duration = durationFrom(1)
 
 const count = z
   .union([z.number(), z.string()], expected('a whole number, like 200k'))
-  .refine((value) => COUNT.test(String(value)), expected('a whole number, like 200k'))
-  .transform((value) => {
-    const [, digits, unit] = COUNT.exec(String(value)) ?? []
-    return Math.round(Number(digits) * (unit === 'k' ? 1_000 : unit === 'M' ? 1_000_000 : 1))
-  })
-  .refine((value) => value >= 1 && value <= Number.MAX_SAFE_INTEGER, expected('a whole number of at least 1'))
+  .refine((value) => parseCount(String(value)) !== null, expected('a whole number, like 200k'))
+  .transform((value) => parseCount(String(value)) ?? 0)
+  .refine((value) => value >= 1, expected('a whole number of at least 1'))
 
 const limit = (max: number) =>
   z
@@ -104,6 +97,21 @@ const itemSchema = z
 
 const part = (what: string, from = 0) => z.number(expected(what)).min(from, expected(what)).max(1, expected(what))
 
+/** Which model an agent has, and how it is asked. Only what was said is in the task: the rest is the configuration's. */
+const wishes = {
+  model: text.optional(),
+  temperature: z.number(expected('a number from 0 to 2')).min(0).max(2).optional(),
+  max_context_tokens: count.optional(),
+}
+
+function wishOf(agent: { model?: string | undefined; temperature?: number | undefined; max_context_tokens?: number | undefined }) {
+  return {
+    ...(agent.model === undefined ? {} : { model: agent.model }),
+    ...(agent.temperature === undefined ? {} : { temperature: agent.temperature }),
+    ...(agent.max_context_tokens === undefined ? {} : { contextTokensMax: agent.max_context_tokens }),
+  }
+}
+
 /** How the team is supervised. `quarantine` is for whoever starts the run; the tree spec holds the rest. */
 const supervisionSchema = z
   .strictObject({
@@ -167,7 +175,7 @@ export const taskSchema = z
       .regex(/^[a-z][a-z0-9-]{0,63}$/, expected('a name: lower case letters, digits and `-`, a letter first'))
       .optional(),
     goal: text.optional(),
-    provider: z.literal('scripted').optional(),
+    provider: z.enum(['scripted', 'ollama', 'anthropic', 'openai-compatible'], expected('scripted, ollama, anthropic or openai-compatible')).optional(),
     input: z.record(z.string(), z.json(), expected('a map')).optional(),
     workspace: z
       .strictObject({
@@ -180,8 +188,10 @@ export const taskSchema = z
     budget: z.strictObject({ max_tokens: count.optional() }).prefault({}),
     agents: z
       .strictObject({
-        coder: z.strictObject({ max_iterations: limit(1_000).default(30), deadline: duration.optional() }).prefault({}),
-        reviewer: z.strictObject({ max_rounds: limit(100).default(3), deadline: duration.optional() }).prefault({}),
+        coder: z.strictObject({ ...wishes, max_iterations: limit(1_000).default(30), deadline: duration.optional() }).prefault({}),
+        reviewer: z.strictObject({ ...wishes, max_rounds: limit(100).default(3), deadline: duration.optional() }).prefault({}),
+        orchestrator: z.strictObject(wishes).optional(),
+        optimizer: z.strictObject(wishes).optional(),
       })
       .prefault({}),
     supervision: supervisionSchema.prefault({}),
@@ -203,8 +213,10 @@ export const taskSchema = z
     deadlineMs: deadline ?? null,
     budget: { tokensMax: budget.max_tokens ?? null },
     agents: {
-      coder: { iterationsMax: agents.coder.max_iterations, deadlineMs: agents.coder.deadline ?? null },
-      reviewer: { roundsMax: agents.reviewer.max_rounds, deadlineMs: agents.reviewer.deadline ?? null },
+      coder: { iterationsMax: agents.coder.max_iterations, deadlineMs: agents.coder.deadline ?? null, ...wishOf(agents.coder) },
+      reviewer: { roundsMax: agents.reviewer.max_rounds, deadlineMs: agents.reviewer.deadline ?? null, ...wishOf(agents.reviewer) },
+      ...(agents.orchestrator === undefined ? {} : { orchestrator: wishOf(agents.orchestrator) }),
+      ...(agents.optimizer === undefined ? {} : { optimizer: wishOf(agents.optimizer) }),
     },
     supervision,
     loops,
@@ -220,15 +232,17 @@ export type Task = z.infer<typeof taskSchema>
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['approvals'],
   budget: ['max_usd', 'max_turns', 'max_spawns'],
-  agents: ['orchestrator', 'executor', 'optimizer'],
-  'agents.coder': ['model', 'count', 'temperature', 'max_context_tokens', 'budget', 'tools', 'max_rounds'],
-  'agents.reviewer': ['model', 'count', 'temperature', 'max_context_tokens', 'max_iterations', 'budget', 'tools'],
+  agents: ['executor'],
+  'agents.coder': ['count', 'budget', 'tools', 'max_rounds'],
+  'agents.reviewer': ['count', 'max_iterations', 'budget', 'tools'],
+  'agents.orchestrator': ['max_iterations', 'deadline', 'budget', 'tools'],
+  'agents.optimizer': ['max_iterations', 'deadline', 'budget', 'tools'],
   supervision: ['restart', 'from', 'spawn'],
   'gates.checks.*': ['needs', 'evidence'],
   'work.*': ['done_when', 'agent', 'review', 'on_failure'],
 }
 const LATER_VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  provider: ['ollama', 'anthropic', 'openai-compatible', 'replay'],
+  provider: ['replay'],
   'workspace.promote': ['approval'],
 }
 

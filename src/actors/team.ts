@@ -17,6 +17,8 @@ import { coder } from '../machines/coder.ts'
 import type { CoderInput } from '../machines/coder-rules.ts'
 import { executor } from '../machines/executor.ts'
 import type { OrchestratorInput } from '../machines/ledger.ts'
+import type { ModelInput } from '../machines/model-call.ts'
+import type { Chain } from '../machines/models.ts'
 import { orchestrator } from '../machines/orchestrator.ts'
 import { type ReviewerInput, reviewer } from '../machines/reviewer.ts'
 import type { ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
@@ -33,6 +35,16 @@ const peers = { coder: '/team/coder', reviewer: '/team/reviewer', executor: '/te
 export interface TeamOptions {
   /** Folder that `workspace.dir` of the task is relative to. */
   readonly dir: string
+  /** Models of each agent, in the order in which they are asked. Left out: the first provider of the registry answers. */
+  readonly models?: TeamModels | undefined
+}
+
+type Thinker = 'orchestrator' | 'coder' | 'reviewer'
+
+/** Chains, and the tokens that prompts of each agent may take together with their answer. An empty chain is none. */
+export interface TeamModels {
+  readonly chains: Readonly<Record<Thinker, Chain>>
+  readonly contextTokensMax: Readonly<Record<Thinker, number>>
 }
 
 /** What a run of the team is started with. */
@@ -51,18 +63,18 @@ export interface TeamStart {
  * The tree of a task, with everything that its actors need as their input. Pure, so a run that is resumed needs neither file nor task again.
  * @throws {UserError} `E_TASK_INVALID` (exit 3) where its `supervision` breaks a rule of trees.
  */
-export function teamTree(task: Task, { dir }: TeamOptions): TeamStart {
+export function teamTree(task: Task, { dir, models }: TeamOptions): TeamStart {
   const { strategy, intensity, periodMs, backoff, startTimeoutMs, quarantine } = task.supervision
   const common = { from: 'checkpoint', ...(startTimeoutMs === null ? {} : { startTimeoutMs }) } as const
   const permanent = { restart: 'permanent', ...common } as const
   const children: ChildSpec[] = [
-    { id: 'coder', src: 'coder', input: coderInput(task), ...permanent },
-    { id: 'reviewer', src: 'reviewer', input: { address: peers.reviewer, system: REVIEWER } satisfies ReviewerInput, ...permanent },
+    { id: 'coder', src: 'coder', input: coderInput(task, models), ...permanent },
+    { id: 'reviewer', src: 'reviewer', input: reviewerInput(models), ...permanent },
     { id: 'executor', src: 'executor', ...permanent },
     {
       id: 'orchestrator',
       src: 'orchestrator',
-      input: orchestratorInput(task, dir),
+      input: orchestratorInput(task, dir, models),
       restart: 'transient',
       significant: true,
       ...common,
@@ -90,14 +102,26 @@ function checked(tree: StaticSupervisorSpec): StaticSupervisorSpec {
   }
 }
 
-function coderInput(task: Task): Json {
-  const { polling, pollingMs } = task.loops
-  const { iterationsMax } = task.agents.coder
-  const input = { address: peers.coder, system: CODER, iterationsMax, loops: { polling, pollingMs } } satisfies CoderInput
-  return input
+/** What an agent is told of its models: data alone, so a run goes on with those that it began with. */
+function modelsOf(agent: Thinker, models: TeamModels | undefined): ModelInput {
+  const chain = models?.chains[agent] ?? []
+  return chain.length === 0 ? {} : { models: chain, contextTokensMax: models!.contextTokensMax[agent] }
 }
 
-function orchestratorInput(task: Task, dir: string): Json {
+function reviewerInput(models: TeamModels | undefined): Json {
+  const input = { address: peers.reviewer, system: REVIEWER, ...modelsOf('reviewer', models) } satisfies ReviewerInput
+  return input as unknown as Json
+}
+
+function coderInput(task: Task, models: TeamModels | undefined): Json {
+  const { polling, pollingMs } = task.loops
+  const { iterationsMax } = task.agents.coder
+  const loops = { polling, pollingMs }
+  const input = { address: peers.coder, system: CODER, iterationsMax, loops, ...modelsOf('coder', models) } satisfies CoderInput
+  return input as unknown as Json
+}
+
+function orchestratorInput(task: Task, dir: string, models: TeamModels | undefined): Json {
   const { workspace, gates, agents, goal, work, input, loops } = task
   const { maxConsecutiveRetries, oscillation, similarity } = loops
   const deadlines = {
@@ -116,6 +140,7 @@ function orchestratorInput(task: Task, dir: string): Json {
     deadlines,
     loops: { maxConsecutiveRetries, oscillation, similarity },
     system: ORCHESTRATOR,
+    ...modelsOf('orchestrator', models),
   }
   return given as unknown as Json
 }

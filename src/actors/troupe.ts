@@ -14,8 +14,8 @@ import type { MigrationSpec } from '../runtime/migrations.ts'
 import { createRegistry, type Handlers, type Machines } from '../runtime/registry.ts'
 import type { Store } from '../runtime/store.ts'
 import { teamEffects } from './effects.ts'
+import type { Providers } from './generating.ts'
 import { healthJudge } from './health.ts'
-import type { Provider } from './provider.ts'
 import { scripted } from './providers/scripted.ts'
 import { reap } from './reaper.ts'
 import { vitals } from './vitals.ts'
@@ -28,8 +28,11 @@ export interface TroupeOptions<M extends Machines> {
   readonly machines: M
   /** Handlers of the effects that those machines invoke, by the name they invoke them under, or by kind. The team's own are there already. */
   readonly effects?: Handlers<M>
-  /** Models by name. In this version the first one answers all agents; without any, every model call is refused with `E_SCRIPT_MISS`. */
-  readonly providers?: Readonly<Record<string, Provider>>
+  /**
+   * Models by the name that a model of an agent gives as its `provider`. Agents without models ask the first one; without any, every model call is refused with
+   * `E_SCRIPT_MISS`.
+   */
+  readonly providers?: Providers
   /** Folder for the staged copies of repositories. Default: `work` beside the store's file. */
   readonly workDir?: string
   readonly limits?: Partial<TurnLimits>
@@ -58,11 +61,12 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
   const engine =
     options.engine ?? (options.store === undefined ? undefined : localEngine({ store: options.store, limits: options.limits ?? {} }))
   if (engine === undefined) throw new TypeError('createTroupe needs a store or an engine')
-  const provider = Object.values(options.providers ?? {})[0] ?? scripted([])
+  const isAnybody = Object.keys(options.providers ?? {}).length > 0
+  const providers = isAnybody ? options.providers! : { scripted: scripted([]) }
   const root = options.workDir ?? join(dirname(options.store?.path ?? '.'), 'work')
   const host = createRegistry({
     machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor, [DYNAMIC_MACHINE]: dynamic },
-    effects: { ...teamEffects({ provider, root }).handlers, ...options.effects },
+    effects: { ...teamEffects({ providers, root }).handlers, ...options.effects },
     reap: options.reap ?? reap,
     health: healthJudge,
     vitals,

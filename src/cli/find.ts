@@ -2,7 +2,7 @@
 import { UserError } from '../errors.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import { plural, shortRun } from '../view/format.ts'
-import { nearest } from '../view/near.ts'
+import { nearest } from '../near.ts'
 import { canGoOn, standingOf } from '../view/outcome.ts'
 
 export interface Wanted {

@@ -11,6 +11,7 @@ import type { App } from '../app.ts'
 import { exitOf } from '../catalogue.ts'
 import { type ColorChoice, type Config, type Flags, readConfig } from '../config.ts'
 import { UserError } from '../errors.ts'
+import { redacted } from '../secrets.ts'
 import { type Context, version } from './context.ts'
 import { guardStreams, openIo, outFailure } from './io.ts'
 import { report } from './report.ts'
@@ -92,6 +93,7 @@ function globals(program: Command): Command {
     .option('-y, --yes', 'take the offered answer instead of asking')
     .option('-C, --dir <dir>', 'work as if started in this folder')
     .option('--home <dir>', 'folder of the store (TROUPE_HOME, ~/.troupe)')
+    .option('--config <file>', 'a config file, instead of the troupe.toml of the project')
     .option('--utc', 'print times in UTC')
 }
 
@@ -110,6 +112,7 @@ function flagsOf(options: Readonly<Record<string, unknown>>): Flags {
     utc: is('utc'),
     dir: options['dir'] as string | undefined,
     home: options['home'] as string | undefined,
+    config: options['config'] as string | undefined,
   }
 }
 
@@ -126,7 +129,7 @@ function usage(error: CommanderError, program: Command, argv: readonly string[])
   const called = program.commands.find((command) => argv.includes(command.name()))
   const help = `troupe ${called === undefined ? '' : `${called.name()} `}--help`
   const conflict = error.code === 'commander.conflictingOption'
-  const message = error.code === 'commander.help' ? 'no verb is given' : first.replace(/^error: /, '')
+  const message = error.code === 'commander.help' ? 'no verb is given' : redacted(first.replace(/^error: /, ''))
   return new UserError(conflict ? 'E_FLAG_CONFLICT' : 'E_USAGE', `${message}${near === undefined ? '' : `; did you mean \`${near}\`?`}`, {
     where: /(--[\w-]+)/.exec(first)?.[1] ?? /'(-[^' ,]*)/.exec(first)?.[1] ?? called?.name() ?? 'troupe',
     fix: conflict ? 'leave one out' : help,

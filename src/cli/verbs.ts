@@ -15,6 +15,7 @@ export function addVerbs(program: Command, call: Call): void {
   addRunning(program, call)
   addLooking(program, call)
   addKeeping(program, call)
+  addSetup(program, call)
 }
 
 function addRunning(program: Command, call: Call): void {
@@ -23,6 +24,8 @@ function addRunning(program: Command, call: Call): void {
     .description('start a team on a task')
     .argument('<task>', 'a task file, the text of a task, or - for either on stdin')
     .option('--name <name>', 'name of the run: lower case letters, digits and -')
+    .option('--model <alias>', 'the model of all agents, by its alias in [models]; with --provider also by its own name')
+    .option('--provider <name>', 'only models of this provider; scripted: replies of the task')
     .option('--max-tokens <n>', 'limit of tokens, like 200k', wholeNumber)
     .option('--timeout <duration>', 'deadline of the run, like 20m', durationMs)
     .action(async (task: string, options, command: Command) =>
@@ -131,6 +134,34 @@ function addKeeping(program: Command, call: Call): void {
     .action(async (runs: readonly string[], options: PruneFlags, command: Command) =>
       call(command, async (context) => (await import('./prune.ts')).prune(context, runs, options)),
     )
+}
+
+function addSetup(program: Command, call: Call): void {
+  const auth = program.command('auth').description('keys of providers: the environment, the keychain of the system, or a file that only you may read')
+  auth
+    .command('login')
+    .description('keep a key')
+    .argument('<provider>', 'anthropic, openai-compatible, or a name from [providers]')
+    .option('--key <->', 'read it from stdin instead of asking for it; it is no argument')
+    .action(async (provider: string, options, command: Command) =>
+      call(command, async (context) => (await import('./auth.ts')).login(context, provider, options)),
+    )
+  auth
+    .command('status')
+    .description('where the key of each provider is')
+    .option('--online', 'ask each provider whether it takes its key')
+    .action(async (options, command: Command) => call(command, async (context) => (await import('./auth.ts')).status(context, options)))
+  auth
+    .command('logout')
+    .description('forget a key')
+    .argument('<provider>', 'as at login')
+    .action(async (provider: string, _, command: Command) =>
+      call(command, async (context) => (await import('./auth.ts')).logout(context, provider)),
+    )
+  program
+    .command('models')
+    .description('list the models of the configuration, and whether their providers have them')
+    .action(async (_, command: Command) => call(command, async (context) => (await import('./models.ts')).models(context)))
 }
 
 const STATUSES = ['running', 'succeeded', 'failed', 'suspended', 'limited', 'interrupted', 'crashed', 'quarantined', 'canceled']

@@ -8,6 +8,7 @@ import type { ThreadAppend } from '../protocol.ts'
 import { blocked, circleOf, type Judged, judged, nudged, POLLING_MS, settled } from './coder-loops.ts'
 import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf } from './conversation.ts'
 import { generate, planWrite, read, write } from './effects.ts'
+import { type Calling, freshCall, hasAnother, type ModelInput, switched, switchOf } from './model-call.ts'
 import { NO_CALLS, pollingExpired, type ToolLoopOptions, type ToolMemory } from './tool-loops.ts'
 import { type Message, reasons, type TaskAssign, type ToolCall, taskAbandon, taskAssign } from './vocabulary.ts'
 import { head } from './work.ts'
@@ -20,7 +21,7 @@ export const CODER_TOOLS: readonly string[] = [...READS, ...WRITES, 'done']
 const RESULT_CHARS_MAX = 60_000
 
 /** `system` is the role in words. `iterationsMax` counts answers of the model for one item, over all rounds. */
-export interface CoderInput {
+export interface CoderInput extends ModelInput {
   readonly address: string
   readonly system: string
   readonly iterationsMax?: number | undefined
@@ -35,7 +36,7 @@ export interface Seen {
 }
 
 /** Plain data; the conversations themselves are threads outside. */
-export interface CoderContext {
+export interface CoderContext extends Calling {
   readonly address: string
   readonly system: string
   readonly iterationsMax: number
@@ -161,6 +162,7 @@ export const rules = setup({
     outOfTurns: ({ context }) => context.calls.length === 0 && talk(context).turns >= context.iterationsMax,
     isRead: ({ context }) => READS.includes(callOf(context).name),
     isWrite: ({ context }) => WRITES.includes(callOf(context).name),
+    hasAnotherModel: ({ context }, params: { error: unknown }) => hasAnother(context, params.error),
     isDone: ({ context }) => callOf(context).name === 'done',
     hasCalls: (_, params: { message: Message }) => (params.message.toolCalls ?? []).length > 0,
   },
@@ -181,7 +183,12 @@ export const rules = setup({
       calls: params.message.toolCalls ?? [],
       partial: { files: context.partial?.files ?? [], turn: talk(context).turns },
     })),
-    judge: assign(({ context }) => ({ judged: context.calls.length === 0 ? null : judged(context, callOf(context), talk(context).turns) })),
+    judge: assign(({ context }) => ({
+      judged: context.calls.length === 0 ? null : judged(context, callOf(context), talk(context).turns),
+      ...freshCall(context),
+    })),
+    tellSwitched: emit(({ context }, params: { error: unknown }) => ({ type: 'model.switched', ...switchOf(context, params.error) })),
+    switchModel: assign(({ context }, params: { error: unknown }) => ({ call: switched(context, params.error) })),
     /** A call that is over: told to the model, its file remembered where it has one, and compared with those before. */
     finishCall: enqueueActions(({ context, enqueue }, { content, seen, wrote = false }: CallEnd) => {
       const after = {

@@ -7,6 +7,7 @@
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
  *    |         |                                       '--no calls--> idle     the text is the summary
  *    |         |--turns used up--> idle                                        E_LIMIT_TURNS
+ *    |         |--the model failed, another may help--> generating                fact model.switched; nobody left: task.failed
  *    |         |--list, read, search--> reading ----------------> deciding
  *    |         |--edit, write--> planning --> writing ----------> deciding
  *    |         |--done--> idle
@@ -35,6 +36,7 @@ import {
   unperformed,
 } from './coder-rules.ts'
 import type { WritePlan } from './effects.ts'
+import { askedOf, callingOf, failedCall } from './model-call.ts'
 import { NO_CALLS } from './tool-loops.ts'
 
 /** Machine of `/team/coder`. */
@@ -56,6 +58,7 @@ export const coder = rules.createMachine({
     blockedTurn: 0,
     partial: null,
     circle: null,
+    ...callingOf(input),
   }),
   output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
   initial: 'idle',
@@ -142,6 +145,7 @@ export const coder = rules.createMachine({
                 tools: [...CODER_TOOLS],
                 format: 'text',
                 promptChars: chars,
+                ...askedOf(context),
               }
             },
             onDone: [
@@ -164,7 +168,19 @@ export const coder = rules.createMachine({
             onError: [
               // The answer crashed us and we were restarted: the model is asked again. A bug that stays ends in the supervisor's intensity.
               { guard: ({ event }) => errorData(event.error).code === 'E_POISON', target: 'generating', reenter: true },
-              { target: '#coder.idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
+              {
+                guard: { type: 'hasAnotherModel', params: ({ event }) => ({ error: event.error }) },
+                target: 'generating',
+                reenter: true,
+                actions: [
+                  { type: 'tellSwitched', params: ({ event }) => ({ error: event.error }) },
+                  { type: 'switchModel', params: ({ event }) => ({ error: event.error }) },
+                ],
+              },
+              {
+                target: '#coder.idle',
+                actions: { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) },
+              },
             ],
           },
         },

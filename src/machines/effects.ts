@@ -41,7 +41,7 @@ const generateInput = z.strictObject({
   model: modelRef.optional(),
   /** Tokens that the prompt may take; what does not fit is left out as context.ts says. Left out: all of the conversation. */
   promptTokensMax: z.int().positive().optional(),
-  /** Another model may have the answer: while the provider is known to be down it is refused at once, instead of waiting for its gate. */
+  /** Somebody else can be asked: where the provider is known to be down, it fails at once instead of waiting for it. */
   failFast: z.boolean().optional(),
 })
 export type GenerateInput = z.infer<typeof generateInput>
@@ -56,6 +56,7 @@ const usage = z.strictObject({
   provider: z.string().optional(),
   model: z.string().optional(),
   local: z.boolean().optional(),
+  estimated: z.boolean().optional(),
   simulated: z.boolean().optional(),
 })
 const generateOutput = z.strictObject({ message, usage, finish: z.string() })

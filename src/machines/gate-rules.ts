@@ -10,6 +10,7 @@
 import type { Held } from '../health.ts'
 import { EMPTY_QUEUE, type FairQueue, taken, waitingIn } from './fair-queue.ts'
 import { type Bucket, drawn, fullBucket, fullSpeed, isReady, type Pace, readyAt, refilled, started } from './pacing.ts'
+import { fits, type Resident } from './vram.ts'
 
 /** One attempt that asks. */
 export interface Ticket {
@@ -17,9 +18,8 @@ export interface Ticket {
   /** Who asks: fairness is between paths. */
   readonly path: string
   readonly group: string
-  readonly model: string | null
-  /** Memory of a local model, GB. */
-  readonly vramGb: number | null
+  /** The local model that it needs in memory; null: it runs elsewhere. */
+  readonly needs: Resident | null
   /** Somebody else may have the answer: rather refused at once than waiting for a provider that is down. */
   readonly failFast: boolean
 }
@@ -30,11 +30,11 @@ export interface GateSettings {
   readonly queueEnabled: boolean
   /** Calls in flight. Default 4; of `ollama` 1. */
   readonly concurrency: number
-  /** 0: as the provider's answers say. */
-  readonly requestsPerMinute: number
+  /** Null: as the provider's answers say. */
+  readonly requestsPerMinute: number | null
   /** So many failures in a row close the way for `openMs`; then one call tries it. Default 5 and 30 s. */
   readonly breaker: { readonly failures: number; readonly openMs: number }
-  /** Memory for local models that are in use at the same time, GB; null: no bound. */
+  /** Memory that is free for local models, GB; null: no bound. */
   readonly vramGb: number | null
 }
 
@@ -42,7 +42,7 @@ export interface GateSettings {
 export const gateSettings = (provider: string, given: Partial<GateSettings> = {}): GateSettings => ({
   queueEnabled: true,
   concurrency: provider === 'ollama' ? 1 : 4,
-  requestsPerMinute: 0,
+  requestsPerMinute: null,
   breaker: { failures: 5, openMs: 30_000 },
   vramGb: null,
   ...given,
@@ -73,7 +73,7 @@ export const emptyGate = (provider: string, settings: GateSettings, now: number)
   queue: EMPTY_QUEUE,
   flights: {},
   paces: {},
-  bucket: fullBucket(settings.requestsPerMinute, now),
+  bucket: fullBucket(settings.requestsPerMinute ?? 0, now),
   failures: 0,
   openUntil: 0,
   probe: null,
@@ -96,7 +96,7 @@ export function admitNext(context: GateContext, random: number, most = Number.PO
   let next = refill(context)
   while (admitted.length < most && hasPermit(next) && hasToken(next)) {
     const found = taken(next.queue, (ticket) => isGroupFree(next, ticket.group))
-    if (found === null || !fits(next, found.item)) break
+    if (found === null || !hasMemory(next, found.item)) break
     next = { ...begun(next, found.item, random), queue: found.queue }
     admitted.push(found.item)
   }
@@ -108,17 +108,17 @@ function begun(context: GateContext, ticket: Ticket, random: number): GateContex
   return {
     ...withPace(context, ticket.group, started(paceOf(context, ticket.group), now, random)),
     flights: { ...flights, [ticket.id]: { ...ticket, startedAt: now } },
-    bucket: settings.requestsPerMinute > 0 ? drawn(bucket) : bucket,
+    bucket: settings.requestsPerMinute === null ? bucket : drawn(bucket),
   }
 }
 
 function refill(context: GateContext): GateContext {
   const { requestsPerMinute } = context.settings
-  return requestsPerMinute > 0 ? { ...context, bucket: refilled(context.bucket, requestsPerMinute, context.now) } : context
+  return requestsPerMinute === null ? context : { ...context, bucket: refilled(context.bucket, requestsPerMinute, context.now) }
 }
 
 const hasPermit = ({ flights, settings }: GateContext): boolean => Object.keys(flights).length < settings.concurrency
-const hasToken = ({ bucket, settings }: GateContext): boolean => settings.requestsPerMinute === 0 || isReady(bucket)
+const hasToken = ({ bucket, settings }: GateContext): boolean => settings.requestsPerMinute === null || isReady(bucket)
 
 const isGroupFull = (context: GateContext, group: string): boolean =>
   Object.values(context.flights).filter((flight) => flight.group === group).length >= Math.floor(paceOf(context, group).concurrency)
@@ -130,11 +130,11 @@ const groupAt = (context: GateContext, group: string): number => {
   return Math.max(until, nextAt)
 }
 
-/** Alone every model fits: whether it really does is not for a gate to say. */
-function fits({ flights, settings }: GateContext, { model, vramGb }: Ticket): boolean {
-  const resident = new Map(Object.values(flights).map((flight) => [flight.model, flight.vramGb ?? 0]))
-  if (settings.vramGb === null || vramGb === null || resident.size === 0 || resident.has(model)) return true
-  return [...resident.values()].reduce((sum, size) => sum + size, vramGb) <= settings.vramGb
+/** Which idle models the server throws out for it is its own business: none of them is in use. */
+function hasMemory({ flights, settings: { vramGb } }: GateContext, { needs }: Ticket): boolean {
+  if (vramGb === null || needs === null) return true
+  const inUse = Object.values(flights).flatMap((flight) => (flight.needs === null ? [] : [flight.needs]))
+  return fits([], inUse, needs, vramGb).fits
 }
 
 /** How the breaker stands. */
@@ -147,7 +147,7 @@ export function dueAt(context: GateContext, breaker: Standing): number | null {
   if (breaker === 'open') return context.openUntil
   if (!hasPermit(context)) return null
   const free = [...groups].filter((group) => !isGroupFull(context, group)).map((group) => groupAt(context, group))
-  const bucketAt = hasToken(context) ? 0 : readyAt(context.bucket, context.settings.requestsPerMinute)
+  const bucketAt = hasToken(context) ? 0 : readyAt(context.bucket, context.settings.requestsPerMinute ?? 0)
   const at = Math.max(bucketAt, Math.min(...free))
   return at > context.now && Number.isFinite(at) ? at : null
 }

@@ -58,7 +58,13 @@ export interface GateInput {
 /** XState makes a context without an input, too, each time that it is asked for a transition. */
 export const contextOf = (input: GateInput | undefined): GateContext =>
   input === undefined ? emptyGate('', NOBODY, 0) : emptyGate(input.provider, input.settings, input.now)
-const NOBODY: GateSettings = { queueEnabled: true, concurrency: 1, requestsPerMinute: 0, breaker: { failures: 1, openMs: 0 }, vramGb: null }
+const NOBODY: GateSettings = {
+  queueEnabled: true,
+  concurrency: 1,
+  requestsPerMinute: null,
+  breaker: { failures: 1, openMs: 0 },
+  vramGb: null,
+}
 
 /** The provider could not be reached: what a breaker counts. */
 const UNREACHED: readonly string[] = ['E_PROVIDER_UNREACHABLE', 'E_PROVIDER_TIMEOUT', 'E_EFFECT_TIMEOUT']

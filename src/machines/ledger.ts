@@ -13,10 +13,11 @@ import { type Address, EXIT_KEY, type ExitReason } from '../protocol.ts'
 import type { Conversation } from './conversation.ts'
 import type { Staged } from './effects.ts'
 import { type FeedbackMemory, type FeedbackOptions, type LoopCheck, NO_FEEDBACK } from './loops.ts'
+import { type Calling, callingOf, type ModelInput } from './model-call.ts'
 import type { Check, GateOutcome, WorkItem, Workspace } from './vocabulary.ts'
 import { acceptWork } from './work.ts'
 
-export interface OrchestratorInput {
+export interface OrchestratorInput extends ModelInput {
   readonly address: Address
   readonly peers: { readonly coder: Address; readonly reviewer: Address; readonly executor: Address }
   readonly goal?: string | null | undefined
@@ -48,7 +49,7 @@ export type WorkRecord = {
   readonly partial?: Json
 }
 
-export interface OrchestratorContext {
+export interface OrchestratorContext extends Calling {
   readonly address: Address
   readonly peers: OrchestratorInput['peers']
   readonly goal: string | null
@@ -140,6 +141,7 @@ export function openLedger(input: OrchestratorInput): OrchestratorContext {
     promoted: false,
     error: null,
     reasons: !checked.ok && 'reasons' in checked ? checked.reasons : [],
+    ...callingOf(input),
   }
 }
 

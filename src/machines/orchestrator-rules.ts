@@ -33,6 +33,7 @@ import {
   type WorkRecord,
 } from './ledger.ts'
 import { checkRetryLoop } from './loops.ts'
+import { freshCall, hasAnother, switched, switchOf } from './model-call.ts'
 import { type Message, workPlan } from './vocabulary.ts'
 import { acceptWork, gateFeedback, readAnswer, repairRequest, tail } from './work.ts'
 
@@ -141,6 +142,7 @@ export const rules = setup({
     hasWork: ({ context }) => context.work.length > 0,
     planFits: ({ event }) => planOf(event).ok,
     mayRepair: ({ context }) => !context.repaired,
+    hasAnotherModel: ({ context }, params: { error: unknown }) => hasAnother(context, params.error),
     isLate: ({ context, event }) => !isAbout(context, asAsk(event)),
     mayAskAgain: ({ context }) => mayAskAgain(context),
     mayAskLate: ({ context }) => mayAskLate(context),
@@ -175,7 +177,9 @@ export const rules = setup({
       const read = planOf(event)
       return { work: read.ok ? read.work : [] }
     }),
-    markRepaired: assign({ repaired: true }),
+    markRepaired: assign(({ context }) => ({ repaired: true, ...freshCall(context) })),
+    tellSwitched: emit(({ context }, params: { error: unknown }) => ({ type: 'model.switched', ...switchOf(context, params.error) })),
+    switchModel: assign(({ context }, params: { error: unknown }) => ({ call: switched(context, params.error) })),
     /** What was gathered about an earlier tree counts for nothing any more. */
     forgetEvidence: assign({ evidence: { gate: null, reviewed: null } }),
     /** The outputs stay behind: they are in the journal and, where a check failed, in the feedback. */

@@ -23,6 +23,7 @@ import { askParams, noAnswer, tooLate } from './asking.ts'
 import { conversationOf } from './conversation.ts'
 import type { PromotionPlan } from './effects.ts'
 import { exitWith, openLedger, outcomeOf } from './ledger.ts'
+import { askedOf, failedCall } from './model-call.ts'
 import {
   circlesOf,
   failureOf,
@@ -67,7 +68,8 @@ export const orchestrator = rules.createMachine({
         src: 'generate',
         input: ({ context }) => {
           const { thread, turns, chars } = conversationOf(context, PLAN)
-          return { agent: 'orchestrator', thread, item: null, turn: turns + 1, tools: [], format: 'plan', promptChars: chars }
+          const about = { agent: 'orchestrator', thread, item: null, turn: turns + 1 }
+          return { ...about, tools: [], format: 'plan' as const, promptChars: chars, ...askedOf(context) }
         },
         onDone: [
           {
@@ -83,7 +85,18 @@ export const orchestrator = rules.createMachine({
           },
           { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: noPlan(event) }) } },
         ],
-        onError: { target: 'failed', actions: { type: 'giveUp', params: ({ event }) => ({ error: errorData(event.error) }) } },
+        onError: [
+          {
+            guard: { type: 'hasAnotherModel', params: ({ event }) => ({ error: event.error }) },
+            target: 'planning',
+            reenter: true,
+            actions: [
+              { type: 'tellSwitched', params: ({ event }) => ({ error: event.error }) },
+              { type: 'switchModel', params: ({ event }) => ({ error: event.error }) },
+            ],
+          },
+          { target: 'failed', actions: { type: 'giveUp', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) } },
+        ],
       },
     },
     opening: {

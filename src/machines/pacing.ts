@@ -9,7 +9,7 @@
  *
  * Pure: time and chance are given. Milliseconds.
  */
-import { GATE_PACE_MS_MAX, GATE_PAUSE_MS_MAX } from '../limits.ts'
+import { GATE_PACE_MS_MAX, RETRY_AFTER_MS_MAX } from '../limits.ts'
 
 /** How the members of one quota group are let in. */
 export interface Pace {
@@ -86,7 +86,7 @@ export interface RateLimit {
 
 /** The pace after a rate limit. Those that were in flight together slow it down once, however many are refused. */
 export function limited(pace: Pace, { now, startedAt, retryAfterMs, random }: RateLimit): Pace {
-  const pauseMs = Math.min(retryAfterMs ?? PAUSE_MS * 2 ** Math.min(pace.strikes, 6), GATE_PAUSE_MS_MAX)
+  const pauseMs = Math.min(retryAfterMs ?? PAUSE_MS * 2 ** Math.min(pace.strikes, 6), RETRY_AFTER_MS_MAX)
   const until = Math.max(pace.until, now + pauseMs)
   if (pace.slowedAt !== null && startedAt <= pace.slowedAt)
     return { ...pace, until, nextAt: Math.max(pace.nextAt, until + pace.intervalMs * random) }

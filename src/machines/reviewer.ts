@@ -3,33 +3,37 @@
  *
  *   idle --review.request--> judging --verdict--> idle           answers review.given {verdict, feedback, tree}
  *    |                         | '--no verdict, first time--> judging      told what was wrong with its answer
- *    |                         | '--no verdict again | model failed--> idle    answers review.failed {error}
+ *    |                         | '--the model failed, another may help--> judging
+ *    |                         | '--no verdict again | nobody left--> idle       answers review.failed {error}
  *    |                         '--review.request--> judging      asked again for the same round: only the asker is new
  *    '--shutdown--> stopped
  *
  * A request that does not fit its schema is answered by `rejected {reasons}`, in every state.
  */
-import { type AnyActorRef, assertEvent, assign, enqueueActions, sendTo, setup } from 'xstate'
+import { type AnyActorRef, assertEvent, assign, emit, enqueueActions, sendTo, setup } from 'xstate'
 import { type ErrorData, errorData } from '../errors.ts'
+import type { Json } from '../json.ts'
 import type { ThreadAppend } from '../protocol.ts'
 import { appending, type Conversation, conversationOf, grown, reviewMessages } from './conversation.ts'
 import { type GenerateOutput, generate } from './effects.ts'
+import { askedOf, type Calling, callingOf, failedCall, freshCall, hasAnother, type ModelInput, switched, switchOf } from './model-call.ts'
 import { type Message, type ReviewRequest, reasons, reviewRequest, verdict } from './vocabulary.ts'
 import { readAnswer, repairRequest } from './work.ts'
 
 /** `system` is the role in words, said first in every conversation. */
-export interface ReviewerInput {
+export interface ReviewerInput extends ModelInput {
   readonly address: string
   readonly system: string
 }
 
 /** Plain data. The diff is in the thread, not here. */
-type ReviewerContext = ReviewerInput & {
-  readonly replyTo: AnyActorRef | null
-  readonly review: { readonly item: string; readonly tree: string; readonly round: number } | null
-  readonly repaired: boolean
-  readonly conversations: readonly Conversation[]
-}
+type ReviewerContext = Pick<ReviewerInput, 'address' | 'system'> &
+  Calling & {
+    readonly replyTo: AnyActorRef | null
+    readonly review: { readonly item: string; readonly tree: string; readonly round: number } | null
+    readonly repaired: boolean
+    readonly conversations: readonly Conversation[]
+  }
 
 type ReviewerEvent = ({ type: 'review.request'; replyTo?: AnyActorRef } & ReviewRequest) | { type: 'shutdown' }
 
@@ -54,7 +58,12 @@ const unusable = (event: unknown): ErrorData => ({
 })
 
 const base = setup({
-  types: { context: {} as ReviewerContext, events: {} as ReviewerEvent, input: {} as ReviewerInput },
+  types: {
+    context: {} as ReviewerContext,
+    events: {} as ReviewerEvent,
+    input: {} as ReviewerInput,
+    emitted: {} as { type: string; [key: string]: Json | undefined },
+  },
   actors: { generate },
   guards: {
     isRequest: ({ event }) => event.type === 'review.request' && event.replyTo !== undefined && reviewRequest.safeParse(event).success,
@@ -69,6 +78,7 @@ const base = setup({
     wantsAnswer: ({ event }) => event.type === 'review.request' && event.replyTo !== undefined,
     hasVerdict: ({ event }) => verdictOf(event).ok,
     mayRepair: ({ context }) => !context.repaired,
+    hasAnotherModel: ({ context }, params: { error: unknown }) => hasAnother(context, params.error),
   },
   actions: {
     'thread.append': (_, _params: ThreadAppend) => {},
@@ -77,12 +87,15 @@ const base = setup({
       append({ type: 'thread.append', params: appending(context, params.item, params.messages) })
       enqueue.assign({ conversations: grown(context, params.item, params.messages) })
     }),
-    take: assign(({ event }) => {
+    take: assign(({ context, event }) => {
       assertEvent(event, 'review.request')
-      return { review: { item: event.item.id, tree: event.tree, round: event.round }, replyTo: event.replyTo ?? null, repaired: false }
+      const review = { item: event.item.id, tree: event.tree, round: event.round }
+      return { review, replyTo: event.replyTo ?? null, repaired: false, ...freshCall(context) }
     }),
+    tellSwitched: emit(({ context }, params: { error: unknown }) => ({ type: 'model.switched', ...switchOf(context, params.error) })),
+    switchModel: assign(({ context }, params: { error: unknown }) => ({ call: switched(context, params.error) })),
     takeAsker: assign(({ event }) => ({ replyTo: (event as { replyTo: AnyActorRef }).replyTo })),
-    markRepaired: assign({ repaired: true }),
+    markRepaired: assign(({ context }) => ({ repaired: true, ...freshCall(context) })),
     reset: assign({ review: null, replyTo: null, repaired: false }),
     reject: sendTo(
       ({ event }) => (event as { replyTo: AnyActorRef }).replyTo,
@@ -107,7 +120,15 @@ const base = setup({
 export const reviewer = base.createMachine({
   id: 'reviewer',
   version: '1',
-  context: ({ input }) => ({ ...input, replyTo: null, review: null, repaired: false, conversations: [] }),
+  context: ({ input: { address, system, ...models } }) => ({
+    address,
+    system,
+    replyTo: null,
+    review: null,
+    repaired: false,
+    conversations: [],
+    ...callingOf(models),
+  }),
   initial: 'idle',
   on: {
     'review.request': [
@@ -128,7 +149,8 @@ export const reviewer = base.createMachine({
         src: 'generate',
         input: ({ context }) => {
           const { thread, turns, chars } = conversationOf(context, itemOf(context))
-          return { agent: 'reviewer', thread, item: itemOf(context), turn: turns + 1, tools: [], format: 'verdict', promptChars: chars }
+          const about = { agent: 'reviewer', thread, item: itemOf(context), turn: turns + 1 }
+          return { ...about, tools: [], format: 'verdict' as const, promptChars: chars, ...askedOf(context) }
         },
         onDone: [
           {
@@ -153,7 +175,16 @@ export const reviewer = base.createMachine({
         onError: [
           // The answer crashed us and we were restarted: the model is asked again. A bug that stays ends in the supervisor's intensity.
           { guard: ({ event }) => errorData(event.error).code === 'E_POISON', target: 'judging', reenter: true },
-          { target: 'idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
+          {
+            guard: { type: 'hasAnotherModel', params: ({ event }) => ({ error: event.error }) },
+            target: 'judging',
+            reenter: true,
+            actions: [
+              { type: 'tellSwitched', params: ({ event }) => ({ error: event.error }) },
+              { type: 'switchModel', params: ({ event }) => ({ error: event.error }) },
+            ],
+          },
+          { target: 'idle', actions: { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) } },
         ],
       },
     },

@@ -1,6 +1,7 @@
 /** The gates of one process: shared by its runs, told by its handlers, and never in the way of who is not wanted any more. */
 import { expect, test } from 'vitest'
-import { type GatePause, type GatesOptions, providerGates } from '../../src/actors/provider-gate.ts'
+import type { GatePause } from '../../src/actors/hosted-gate.ts'
+import { type GatesOptions, providerGates } from '../../src/actors/provider-gate.ts'
 import type { Admission } from '../../src/effect.ts'
 import { GATE_QUEUE_MAX } from '../../src/limits.ts'
 import type { GenerateInput } from '../../src/machines/effects.ts'

@@ -3,10 +3,11 @@ import { cpSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { teamEffects } from '../../src/actors/effects.ts'
+import type { Providers } from '../../src/actors/generating.ts'
 import { scripted } from '../../src/actors/providers/scripted.ts'
 import { strays } from '../../src/actors/reaper.ts'
 import { parseTask } from '../../src/actors/task.ts'
-import { teamMachines, teamTree } from '../../src/actors/team.ts'
+import { type TeamModels, teamMachines, teamTree } from '../../src/actors/team.ts'
 import { createTroupe, type Troupe } from '../../src/actors/troupe.ts'
 import { manifest } from '../../src/actors/workspace.ts'
 import { treeHash } from '../../src/actors/workspaces/manifest.ts'
@@ -32,8 +33,22 @@ export interface TeamSurvival {
   readonly left: number
 }
 
+/** Models that are asked over the wire, instead of the script in the process. */
+export interface Wire {
+  readonly providers: Providers
+  readonly models: TeamModels
+  /** Wraps each handler, inside of the witness. */
+  readonly wrap?: ((handler: EffectHandler<unknown, unknown>) => EffectHandler<unknown, unknown>) | undefined
+}
+
 /** One life: starts the run in this folder or goes on with it. Throws {@link Killed} where the store kills in process. */
-export async function teamLife(folder: string, point: KillPoint | null, die?: () => void, turnStepsMax = 256): Promise<TeamSurvival> {
+export async function teamLife(
+  folder: string,
+  point: KillPoint | null,
+  die?: () => void,
+  turnStepsMax = 256,
+  wire?: Wire,
+): Promise<TeamSurvival> {
   const repository = join(folder, 'greeter')
   if (!existsSync(repository)) {
     // Whole or not at all: the process may be killed while it copies.
@@ -42,20 +57,22 @@ export async function teamLife(folder: string, point: KillPoint | null, die?: ()
   }
   const store = killingStore(sqliteStore({ path: join(folder, 'troupe.db') }), point, die)
   try {
-    return await live(store, folder, repository, turnStepsMax)
+    return await live(store, folder, repository, turnStepsMax, wire)
   } finally {
     store.close()
   }
 }
 
-async function live(store: KillingStore, folder: string, repository: string, turnStepsMax: number): Promise<TeamSurvival> {
+async function live(store: KillingStore, folder: string, repository: string, turnStepsMax: number, wire?: Wire): Promise<TeamSurvival> {
   const ledger = new Ledger(join(folder, 'ledger'))
   const task = parseTask(readFileSync(TASK, 'utf8').replace(/delay: \w+/g, 'delay: 1ms'), TASK)
-  const { handlers } = teamEffects({ provider: scripted(task.replies), root: join(folder, 'work') })
-  const troupe = witnessed(store, handlers, ledger, turnStepsMax)
+  const providers = wire?.providers ?? { scripted: scripted(task.replies) }
+  const { handlers } = teamEffects({ providers, root: join(folder, 'work') })
+  const inner = (handler: EffectHandler<unknown, unknown>) => ledger.witness(wire?.wrap?.(handler) ?? handler)
+  const troupe = witnessed(store, handlers, inner, turnStepsMax)
   const before = store.runs({})[0]
   const ended = before?.status === 'succeeded' || before?.status === 'failed'
-  const { tree, input, budget } = teamTree(task, { dir: repository })
+  const { tree, input, budget } = teamTree(task, { dir: repository, models: wire?.models })
   const session = ended
     ? null
     : before === undefined
@@ -74,16 +91,18 @@ async function live(store: KillingStore, folder: string, repository: string, tur
   }
 }
 
-function witnessed(store: Store, handlers: object, ledger: Ledger, turnStepsMax: number): Troupe {
-  const all = Object.entries(handlers).map(([kind, handler]) => [kind, ledger.witness(handler as EffectHandler<unknown, unknown>)] as const)
+type Wrap = (handler: EffectHandler<unknown, unknown>) => EffectHandler<unknown, unknown>
+
+function witnessed(store: Store, handlers: object, wrap: Wrap, turnStepsMax: number): Troupe {
+  const all = Object.entries(handlers).map(([kind, handler]) => [kind, wrap(handler as EffectHandler<unknown, unknown>)] as const)
   return createTroupe({ store, machines: teamMachines, effects: Object.fromEntries(all), limits: { turnStepsMax } })
 }
 
 /** Lives until one ends by itself. */
-export async function teamSurvives(folder: string, points: readonly KillPoint[], turnStepsMax = 256): Promise<TeamSurvival> {
+export async function teamSurvives(folder: string, points: readonly KillPoint[], turnStepsMax = 256, wire?: Wire): Promise<TeamSurvival> {
   for (let life = 0; ; life++) {
     try {
-      return await teamLife(folder, points[life] ?? null, undefined, turnStepsMax)
+      return await teamLife(folder, points[life] ?? null, undefined, turnStepsMax, wire)
     } catch (error) {
       if (!(error instanceof Killed)) throw error
     }

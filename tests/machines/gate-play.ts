@@ -38,7 +38,7 @@ export class GatePlay {
   /** Somebody asks; returns the ids that are let in by it. */
   ask(path: string, about: Partial<Ticket> = {}): string {
     const id = about.id ?? `t${++this.#count}`
-    this.tell({ type: 'request', ticket: { id, path, group: 'p', model: null, vramGb: null, failFast: false, ...about } })
+    this.tell({ type: 'request', ticket: { id, path, group: 'p', needs: null, failFast: false, ...about } })
     return id
   }
 

@@ -267,7 +267,7 @@ test('who has another model to ask is refused at once while the provider is down
 
 test('S9: models that do not fit in memory together are not in use together, and a large one is not kept waiting by small ones', () => {
   const play = new GatePlay({ concurrency: 10, vramGb: 16 })
-  const model = (name: string, vramGb: number) => ({ id: name, model: name.slice(0, 1), vramGb })
+  const model = (name: string, gb: number) => ({ id: name, needs: { key: name.slice(0, 1), gb } })
   play.ask('/1', model('a1', 6))
   play.ask('/2', model('b1', 10))
   play.ask('/3', model('c1', 12))

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { teamEffects } from '../../src/actors/effects.ts'
+import { gatedBy } from '../../src/actors/gated.ts'
 import { type Gates, providerGates } from '../../src/actors/provider-gate.ts'
 import { scripted } from '../../src/actors/providers/scripted.ts'
 import { parseTask } from '../../src/actors/task.ts'
@@ -55,17 +56,7 @@ async function team(gates: Gates | null) {
   const store = sqliteStore({ path: join(home, 'troupe.db') })
   const { handlers } = teamEffects({ provider: scripted(task.replies), root: join(home, 'work') })
   const inner = handlers['llm.generate'] as EffectHandler<GenerateInput, GenerateOutput>
-  const gated: EffectHandler<GenerateInput, GenerateOutput> =
-    gates === null
-      ? inner
-      : {
-          admit: gates.admit,
-          perform: async (call) => {
-            const output = await inner.perform(call)
-            gates.succeeded(`${call.key}#${call.attempt}`)
-            return output
-          },
-        }
+  const gated = gates === null ? inner : gatedBy(gates, inner)
   const troupe = createTroupe({ store, machines: teamMachines, effects: { ...handlers, 'llm.generate': gated } })
   const { tree, input, budget, name } = teamTree(task, { dir })
   const session = await troupe.start(tree, { input, budget, name })

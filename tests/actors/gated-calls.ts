@@ -5,6 +5,7 @@
  *   windowed  answers `max` calls in each window and refuses the others until its end, as providers do; it remembers every arrival
  */
 import { assign, setup } from 'xstate'
+import { gatedBy } from '../../src/actors/gated.ts'
 import type { GenerateRequest, GenerateResult, Provider } from '../../src/actors/provider.ts'
 import type { Gates } from '../../src/actors/provider-gate.ts'
 import { type EffectHandler, Failure } from '../../src/effect.ts'
@@ -78,14 +79,10 @@ export const caller = setup({
   output: ({ context: { answers, failures } }) => ({ answers: [...answers], failures: [...failures] }),
 })
 
-/** The handler of a model call as the program has it: let in by the gate, one call, and its word to the gate. Without gates everybody goes at once. */
+/** A handler of model calls that asks this provider, behind these gates. Without gates everybody goes at once. */
 export function gatedHandler(provider: Pick<Provider, 'generate'>, gates: Gates | null): EffectHandler<GenerateInput, GenerateOutput> {
-  return {
-    ...(gates === null ? {} : { admit: gates.admit }),
+  const handler: EffectHandler<GenerateInput, GenerateOutput> = {
     perform: async (call) => {
-      const ticket = `${call.key}#${call.attempt}`
-      const refusal = gates?.refusal(ticket) ?? null
-      if (refusal !== null) throw new Failure(refusal.code, refusal.message)
       const { agent, item, turn } = call.input
       const request = {
         agent,
@@ -99,17 +96,12 @@ export function gatedHandler(provider: Pick<Provider, 'generate'>, gates: Gates 
         key: call.key,
       }
       const result = await provider.generate(request, { signal: call.signal, progress: call.progress })
-      if (result.ok) {
-        gates?.succeeded(ticket)
-        return { message: result.message, usage: result.usage, finish: result.finish }
-      }
+      if (result.ok) return { message: result.message, usage: result.usage, finish: result.finish }
       const { code, message, retry, retryAfterMs } = result
-      const pause = gates?.failed(ticket, { code, retry, retryAfterMs }) ?? null
-      if (pause !== null)
-        call.note('provider.paused', { provider: pause.provider, reason: pause.reason, untilAt: new Date(pause.untilMs).toISOString() })
       throw new Failure(code, message, { retry, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
     },
   }
+  return gates === null ? handler : gatedBy(gates, handler)
 }
 
 export const answer = (content: string): GenerateResult => ({

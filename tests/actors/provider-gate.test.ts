@@ -1,12 +1,13 @@
 /** The gates of one process: shared by its runs, told by its handlers, and never in the way of who is not wanted any more. */
 import { expect, test } from 'vitest'
 import type { GatePause } from '../../src/actors/hosted-gate.ts'
+import type { GenerateResult } from '../../src/actors/provider.ts'
 import { type GatesOptions, providerGates } from '../../src/actors/provider-gate.ts'
 import type { Admission } from '../../src/effect.ts'
 import { GATE_QUEUE_MAX } from '../../src/limits.ts'
 import type { GenerateInput } from '../../src/machines/effects.ts'
 import { factsOf, openLife, temporaryFolder, VirtualClock } from '../harness.ts'
-import { answer, caller, gatedHandler, model } from './gated-calls.ts'
+import { answer, caller, gatedHandler, model, toldBy } from './gated-calls.ts'
 
 interface Asked extends Admission {
   readonly ticket: string
@@ -235,4 +236,39 @@ test('a run that dies with calls in flight and in the queue leaves nothing at th
   await clock.advance(10_000)
   const attempts = again.store.effects(session.id).map(({ status, attempt }) => `${status} ${attempt}`)
   expect(attempts.toSorted()).toEqual([...Array(4).fill('succeeded 1'), 'succeeded 2', 'succeeded 2'])
+})
+
+test('a provider that times out opens the breaker; a chain goes on at once, and one whose actor has left says nothing about it', async () => {
+  const clock = new VirtualClock()
+  const gates = providerGates({ clock, settings: () => ({ concurrency: 10, breaker: { failures: 2, openMs: 60_000 } }) })
+  const asked: string[] = []
+  // It hears its abort as a provider does: with a result, not with the reason.
+  const generate = ({ agent }: { agent: string }, { signal }: { signal: AbortSignal }) => {
+    asked.push(agent)
+    return new Promise<GenerateResult>((resolve) =>
+      signal.addEventListener('abort', () => resolve({ ok: false, code: 'E_PROVIDER_TIMEOUT', message: 'aborted', retry: 'never' })),
+    )
+  }
+  const late = { timeouts: { firstTokenMs: 1_000 }, retry: { maxAttempts: 1 } }
+  const of = (id: string, input: object = {}) => ({
+    id,
+    src: 'caller',
+    restart: 'transient' as const,
+    input: { name: id, model: late, ...input },
+  })
+  const life = openLife(temporaryFolder(), { machines: { caller }, clock, effects: { 'llm.generate': gatedHandler({ generate }, gates) } })
+  const session = await life.troupe.start({ id: 'top', children: [of('leaves'), of('a')] })
+  await clock.advance(500)
+  await session.send('/top/leaves', { type: 'leave' })
+  await clock.advance(500)
+  expect([gates.snapshot('limited')?.context.failures, gates.metrics('limited')?.breakerOpen]).toEqual([1, false])
+  const next = await life.troupe.start({ id: 'top', children: [of('b'), of('quick', { failFast: true })] })
+  await clock.advance(1_000)
+  expect(gates.metrics('limited')?.breakerOpen).toBe(true)
+  const last = await life.troupe.start({ id: 'top', children: [of('patient'), of('chained', { failFast: true })] })
+  await clock.advance(0)
+  expect(toldBy(life.store, last.id)).toEqual({ '/top/patient': ['owed '], '/top/chained': ['failed E_PROVIDER_UNREACHABLE'] })
+  expect(asked).toEqual(['leaves', 'a', 'b', 'quick'])
+  const noted = factsOf(life.store, next.id, 'provider.paused').map(({ path, data }) => [path, data['reason'], data['untilAt']])
+  expect(noted).toEqual([['/top/b', 'breaker', clock.wallMs() + 60_000]])
 })

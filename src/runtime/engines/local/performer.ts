@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts'
 import type { Host } from '../../engine.ts'
 import type { EffectRow } from '../../store.ts'
 import { classify } from '../../transient.ts'
+import type { Admissions } from './admissions.ts'
 import { AttemptDeadlines } from './attempt-deadlines.ts'
 import type { VolatileOrder } from './tree.ts'
 import type { Volatiles } from './volatile.ts'
@@ -44,6 +45,8 @@ export interface PerformerOptions {
   /** Another effect may start now. */
   room(): void
   readonly volatiles: Volatiles
+  /** Who was let in gives its place back when it has landed. */
+  readonly admissions: Admissions
 }
 
 interface Flight {
@@ -90,6 +93,7 @@ export class Performer {
     const ended = this.#fly(row, controller, timers).finally(() => {
       for (const cancel of timers) cancel()
       this.#flights.delete(key)
+      this.#options.admissions.landed(row)
     })
     this.#flights.set(key, { row, controller, ended, deaf: false, timers })
   }
@@ -110,6 +114,7 @@ export class Performer {
   #grace(flight: Flight): void {
     const cancel = this.#options.clock.setTimer(ABORT_GRACE_MS, () => {
       flight.deaf = true
+      this.#options.admissions.landed(flight.row)
       this.#options.room()
     })
     flight.timers.add(cancel)
@@ -118,6 +123,7 @@ export class Performer {
   /** Aborts everything and waits until it has ended, at most `graceMs`. Outcomes that come of the abort are not recorded: nobody knows what had happened. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
+    this.#options.admissions.stop()
     this.#options.volatiles.stopAll()
     for (const flight of this.#flights.values()) flight.controller.abort(new Failure('E_STOPPED', 'the run stops'))
     const ended = Promise.all([...this.#flights.values()].map((flight) => flight.ended))
@@ -128,6 +134,7 @@ export class Performer {
     await Promise.race([ended, late])
     cancel()
     for (const flight of this.#flights.values()) for (const end of flight.timers) end()
+    this.#options.admissions.closeAll()
   }
 
   #handlerOf(row: EffectRow) {

@@ -8,6 +8,7 @@ export function startOwed(tree: Tree, performer: Performer): void {
   const { afterwards, now, run } = tree
   for (const row of [...tree.effects.waiting()]) {
     if (tree.ended !== null && row.answer) continue // Of a tree that has ended only its named actions are still owed.
+    if (row.held === true) continue
     if (row.totalAt !== undefined && row.totalAt <= now) {
       expire(tree, row)
       continue
@@ -19,7 +20,7 @@ export function startOwed(tree: Tree, performer: Performer): void {
 }
 
 export function owesNow(tree: Tree, performer: Performer): boolean {
-  for (const row of tree.effects.waiting()) if (row.status === 'owed' && performer.hasRoom(row, [])) return true
+  for (const row of tree.effects.waiting()) if (row.status === 'owed' && row.held !== true && performer.hasRoom(row, [])) return true
   return false
 }
 
@@ -28,6 +29,7 @@ export function nextDue(tree: Tree, performer: Performer, judgedAt: number): num
   const deadlineAt = tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY
   let dueAt = Math.min(deadlineAt, judgedAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
   for (const row of tree.effects.waiting()) {
+    if (row.held === true) continue
     if (row.totalAt !== undefined) dueAt = Math.min(dueAt, row.totalAt)
     if (row.nextAt !== null && performer.hasRoom(row, [])) dueAt = Math.min(dueAt, row.nextAt)
   }

@@ -15,6 +15,7 @@ import { plainSnapshot } from '../../snapshot.ts'
 import type { Owned, Store } from '../../store.ts'
 import { snapshotView, treeView } from '../../views.ts'
 import { askFromOutside } from './asks.ts'
+import { letGo } from './budgets.ts'
 import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
@@ -200,6 +201,7 @@ export class LocalSession implements RunSession {
       this.#first = null
       if (this.#draining || this.#tree.ended !== null) this.#turns.outcomes(taken)
       else this.#turns.run(taken)
+      if (!this.#draining) letGo(this.#tree)
       ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#turns.waiting)
       if (ending !== null) writeEnding(this.#tree, ending)
       else if (!this.#draining) startOwed(this.#tree, this.#performer)

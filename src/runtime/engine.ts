@@ -2,7 +2,7 @@
  * The engine port: who queues, orders and commits. Its currency is the {@link StepResult}; it gets machines and effect handlers as a {@link Host}
  * and knows nothing of agents, models or doors. `engines/local` runs a tree in this process over a {@link Store}.
  */
-import type { EffectCall, EffectDeclaration, EffectHandler } from '../effect.ts'
+import type { EffectCall, EffectDeclaration, EffectHandler, Usage } from '../effect.ts'
 import type { ErrorData } from '../errors.ts'
 import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
@@ -129,8 +129,13 @@ export interface Result {
   readonly startedAt: number
   readonly endedAt: number
   readonly position: number
-  readonly usage: Usage & Partial<Pick<UsageTotal, 'costBasis'>> & {
-    readonly actors: number; readonly restarts: number; readonly effects: number; readonly inDoubt: number }
+  readonly usage: Usage &
+    Partial<Pick<UsageTotal, 'costBasis'>> & {
+      readonly actors: number
+      readonly restarts: number
+      readonly effects: number
+      readonly inDoubt: number
+    }
   /** Effects whose outcome nobody knows. */
   readonly inDoubt: readonly { readonly id: string; readonly kind: string; readonly path: Address; readonly what: Json }[]
   /** Effects that were performed again after a crash, by policy. */

@@ -12,6 +12,7 @@ import type { ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { Address, Budget } from '../../../protocol.ts'
 import { dollars, usdOf } from '../../../usage.ts'
+import { chargedBelow, upFrom } from '../../ledger.ts'
 import { type AttemptEnd, chargedTo, chargeOf, heldBy, isNothing, minus, NOTHING, plus, type Spending, worstOf } from '../../spending.ts'
 import type { EffectRow, RunLimits } from '../../store.ts'
 import type { Tree } from './tree.ts'
@@ -29,13 +30,6 @@ export interface Refusal {
 const CODES = { tokens: 'E_LIMIT_TOKENS', usd: 'E_LIMIT_COST', turns: 'E_LIMIT_TURNS', price: 'E_PRICE_UNKNOWN' } as const
 const FIELDS = { tokens: 'tokens', usd: 'nanoUsd', turns: 'turns' } as const
 const RUN = ''
-
-/** An actor and those above it, the nearest first. */
-export function upFrom(address: Address): Address[] {
-  const all: Address[] = []
-  for (let at = address; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) all.push(at)
-  return all
-}
 
 const budgetOfRun = ({ tokensMax, usdMax, turnsMax }: RunLimits): Budget | undefined =>
   tokensMax === null && usdMax === undefined && turnsMax === undefined ? undefined : { tokensMax: tokensMax ?? undefined, usdMax, turnsMax }
@@ -131,12 +125,8 @@ function keepSpent(tree: Tree, at: Address, spent: Spending): void {
   else tree.change(tree.cells.get(at)!, { spent })
 }
 
-/** What all effects of an address and below it have been charged with, read from their rows. Slow: of a run, all that there ever were. */
-export function spentBelow(tree: Tree, at: Address): Spending {
-  let sum = NOTHING
-  for (const row of tree.allEffects()) if (row.owner === at || row.owner.startsWith(`${at}/`)) sum = plus(sum, chargedTo(row))
-  return sum
-}
+/** Read from the rows of all effects that there ever were: slow. */
+export const spentBelow = (tree: Tree, at: Address): Spending => chargedBelow(tree.allEffects(), at)
 
 /** Tells of an attempt that was charged with its worst case because nobody knows what it has used, and of one that used more than its worst case. */
 export function noteCharge(tree: Tree, row: EffectRow, usage: Usage | null, end: AttemptEnd, cause: number | null): void {

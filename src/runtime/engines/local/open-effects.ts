@@ -1,9 +1,9 @@
 /** The open effects of a live tree, by id, by owner, and those that wait to be started. What a turn looks at costs what waits, not what is in flight. */
 import type { Address } from '../../../protocol.ts'
+import { upFrom } from '../../ledger.ts'
 import { heldBy, isNothing, minus, NOTHING, plus, type Spending } from '../../spending.ts'
 import { OPEN } from '../../status.ts'
 import type { EffectRow } from '../../store.ts'
-import { upFrom } from './budgets.ts'
 
 export class OpenEffects {
   readonly #all = new Map<string, EffectRow>()

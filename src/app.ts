@@ -12,6 +12,7 @@ import type { Say } from './app/models.ts'
 import type { Config } from './config.ts'
 import { UserError } from './errors.ts'
 import type { Json } from './json.ts'
+import type { Budget } from './protocol.ts'
 import type { ResumeOptions, RunSession } from './runtime/engine.ts'
 import type { RunRow, Store } from './runtime/store.ts'
 import { sqliteStore } from './runtime/stores/sqlite/store.ts'
@@ -32,7 +33,8 @@ export interface RunMeta {
 export interface StartTask extends Omit<RunMeta, 'providers'> {
   readonly name: string | null
   readonly project: string
-  readonly tokensMax?: number | undefined
+  /** Each limit stands before that of the task, which stands before that of the configuration. */
+  readonly budget?: Budget | undefined
   readonly deadlineMs?: number | undefined
   /** An alias of the configuration, or a model of `provider`: for all agents. */
   readonly model?: string | undefined
@@ -61,6 +63,16 @@ export interface App {
   close(): void
 }
 
+/** What a run may use: what its start says, else its task, else the configuration; each limit by itself. */
+export function budgetOf(config: Config, { task, budget = {} }: Pick<StartTask, 'task' | 'budget'>): Budget {
+  const set = config.settings().budget
+  return {
+    tokensMax: budget.tokensMax ?? task.budget.tokensMax ?? set.tokensMax ?? undefined,
+    usdMax: budget.usdMax ?? task.budget.usdMax ?? set.usdMax ?? undefined,
+    turnsMax: budget.turnsMax ?? task.budget.turnsMax ?? set.turnsMax ?? undefined,
+  }
+}
+
 /** Opens the store of this home, and makes the folder where there is none. `say`: gets what a person should know. @throws {UserError} `E_STORE_*` with exit 10. */
 export function openApp(config: Config, say: Say = () => {}): App {
   const store = sqliteStore({ path: config.database })
@@ -69,7 +81,8 @@ export function openApp(config: Config, say: Say = () => {}): App {
     start: async (options) => {
       const [{ teamTree }, { planOf }] = await Promise.all([import('./actors/team.ts'), import('./app/models.ts')])
       const { task, file, dir, version } = options
-      const models = planOf(config, { modelFlag: options.model, providerFlag: options.provider, task }, null)
+      const limits = budgetOf(config, options)
+      const models = planOf(config, { modelFlag: options.model, providerFlag: options.provider, task }, limits.usdMax ?? null)
       const { tree, input, budget, deadlineMs, quarantine } = teamTree(task, { dir, models })
       const meta: RunMeta = { task, file, dir, version, providers: models.providers }
       const troupe = await createTeam(store, config, meta, say)
@@ -78,7 +91,7 @@ export function openApp(config: Config, say: Say = () => {}): App {
         name: options.name,
         input,
         project: options.project,
-        budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
+        budget: { ...budget, ...limits },
         meta: meta as unknown as Json,
         ...(deadline === null ? {} : { deadlineMs: deadline }),
         ...(quarantine === undefined ? {} : { quarantine }),

@@ -3,8 +3,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { parseTask, type Task, taskFromText } from '../actors/task.ts'
-import type { App } from '../app.ts'
+import { type App, budgetOf } from '../app.ts'
 import { UserError } from '../errors.ts'
+import type { Budget } from '../protocol.ts'
+import { dollars, nanoUsd } from '../usage.ts'
 import { count, duration } from '../view/format.ts'
 import { canGoOn, standingOf } from '../view/outcome.ts'
 import { type Context, version } from './context.ts'
@@ -14,6 +16,9 @@ import { shortOf } from './find.ts'
 export interface RunOptions {
   readonly name?: string
   readonly maxTokens?: number
+  /** USD. */
+  readonly maxUsd?: number
+  readonly maxTurns?: number
   /** Milliseconds. */
   readonly timeout?: number
 }
@@ -32,22 +37,25 @@ export async function run(context: Context, argument: string, options: RunOption
   if (task.provider === null && !flags.quiet) {
     io.err('note: no model is configured; replies are scripted (simulated) and come from `replies:` of the task')
   }
-  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? undefined
+  const given = { tokensMax: options.maxTokens, usdMax: options.maxUsd, turnsMax: options.maxTurns }
+  const budget = budgetOf(config, { task, budget: given })
   const deadlineMs = options.timeout ?? task.deadlineMs ?? undefined
   const report = await drive({
     context,
     app,
-    open: () => app.start({ task, file, dir: config.dir, version: version(), name, project: config.project, tokensMax, deadlineMs }),
+    open: () => app.start({ task, file, dir: config.dir, version: version(), name, project: config.project, budget, deadlineMs }),
     begin: (_session, short) => {
-      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, tokensMax, deadlineMs }))
+      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, budget, deadlineMs }))
     },
   })
   return sayResult(context, report)
 }
 
-function heading(of: { short: string; name: string | null; tokensMax: number | undefined; deadlineMs: number | undefined }): string {
+function heading(of: { short: string; name: string | null; budget: Budget; deadlineMs: number | undefined }): string {
   const limits = [
-    ...(of.tokensMax === undefined ? [] : [`${count(of.tokensMax)} tokens`]),
+    ...(of.budget.usdMax === undefined ? [] : [dollars(nanoUsd(of.budget.usdMax))]),
+    ...(of.budget.tokensMax === undefined ? [] : [`${count(of.budget.tokensMax)} tokens`]),
+    ...(of.budget.turnsMax === undefined ? [] : [`${count(of.budget.turnsMax)} turns`]),
     ...(of.deadlineMs === undefined ? [] : [duration(of.deadlineMs)]),
   ]
   const budget = limits.length === 0 ? 'no budget' : `budget ${limits.join(', ')}`

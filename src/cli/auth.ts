@@ -5,7 +5,7 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { text as readAll } from 'node:stream/consumers'
-import { type Credentials, checkKey, type FoundKey } from '../actors/credentials.ts'
+import { checkKey, type Credentials, type FoundKey } from '../actors/credentials.ts'
 import { providerOf } from '../actors/provider-factory.ts'
 import { keyedNames, placeOf, providerNames } from '../actors/provider-places.ts'
 import { exitOf } from '../catalogue.ts'
@@ -23,11 +23,7 @@ type Settings = ReturnType<typeof settingsOf>
 export async function login(context: Context, provider: string, { key }: { readonly key?: string }): Promise<number> {
   const settings = settingsOf(context)
   mustTakeKey(settings, provider)
-  if (key !== undefined && key !== '-')
-    throw usage(
-      'a key is no argument: everybody on this machine can see it',
-      `troupe auth login ${provider} --key - < FILE; if it was a real one, replace it`,
-    )
+  if (key !== undefined && key !== '-') throw usage('a key is no argument: everybody on this machine can see it', `troupe auth login ${provider} --key - < FILE; if it was a real one, replace it`)
   const given = checkKey(key === '-' ? await readAll(process.stdin) : await hidden(context, provider))
   const credentials = credentialsOf(context, settings)
   const place = await credentials.save(provider, given)
@@ -35,10 +31,8 @@ export async function login(context: Context, provider: string, { key }: { reado
   const rows = [rowOf(provider, 'ok', found)]
   if (isJson(context)) context.io.json(keysObject(rows))
   else context.io.out(`${provider}  kept in ${place}, ${found?.key ?? ''}`)
-  if (place.startsWith('file ') && !context.flags.quiet)
-    context.io.err('note: there is no keychain here, so the key is in a file that only you may read')
-  if (found !== null && found.source !== place && !context.flags.quiet)
-    context.io.err(`note: ${found.source} has a key too, and it is used first`)
+  if (place.startsWith('file ') && !context.flags.quiet) context.io.err('note: there is no keychain here, so the key is in a file that only you may read')
+  if (found !== null && found.source !== place && !context.flags.quiet) context.io.err(`note: ${found.source} has a key too, and it is used first`)
   return 0
 }
 
@@ -66,8 +60,7 @@ export async function logout(context: Context, provider: string): Promise<number
 }
 
 const isJson = ({ flags }: Context): boolean => flags.json || flags.jsonl
-const usage = (message: string, fix: string): UserError =>
-  new UserError('E_USAGE', message, { where: 'auth', fix, exit: exitOf('E_USAGE') })
+const usage = (message: string, fix: string): UserError => new UserError('E_USAGE', message, { where: 'auth', fix, exit: exitOf('E_USAGE') })
 
 function mustTakeKey(settings: Settings, provider: string): void {
   const keyed = keyedNames(settings)

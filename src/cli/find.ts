@@ -1,8 +1,8 @@
 /** Finds the run that a person means: by a prefix of its id, by its name, or the newest of this project. */
 import { UserError } from '../errors.ts'
-import { nearest } from '../near.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import { plural, shortRun } from '../view/format.ts'
+import { nearest } from '../near.ts'
 import { canGoOn, standingOf } from '../view/outcome.ts'
 
 export interface Wanted {

@@ -1,10 +1,10 @@
 /** `troupe logs RUN`: the journal, filtered, cut to its end, and followed if asked. Following outlives restarts of the run and ends with it. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
-import { nearest } from '../near.ts'
 import type { Frame } from '../runtime/engine.ts'
 import type { Store } from '../runtime/store.ts'
 import { frameLine, isAbout, matchesGlob, NOTEWORTHY } from '../view/frame.ts'
+import { nearest } from '../near.ts'
 import type { Context } from './context.ts'
 import { findRun, shortOf } from './find.ts'
 import { framesOf } from './journal.ts'

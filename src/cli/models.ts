@@ -1,7 +1,7 @@
 /**
  * `troupe models`: the models of the configuration, with what is known of each. Providers are asked where they can be reached within 2 s; no model is called.
  */
-import type { Credentials } from '../actors/credentials.ts'
+import { type Credentials } from '../actors/credentials.ts'
 import { contextTokensOf, priceOf } from '../actors/model-settings.ts'
 import { planModels } from '../actors/models.ts'
 import type { OfferedModel } from '../actors/provider.ts'
@@ -32,10 +32,7 @@ export async function models(context: Context): Promise<number> {
   if (flags.json || flags.jsonl) io.json(modelsObject(rows))
   else for (const line of modelTable(rows, io.outLook, !config.stdout.terminal)) io.out(line)
   if (flags.quiet) return 0
-  if (rows.length === 0)
-    io.err(
-      'note: no model is configured; replies are scripted (simulated). Add [models] to troupe.toml, see docs/reference/configuration.md',
-    )
+  if (rows.length === 0) io.err('note: no model is configured; replies are scripted (simulated). Add [models] to troupe.toml, see docs/reference/configuration.md')
   else for (const warning of vramWarnings(settings)) io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
   return 0
 }

@@ -1,9 +1,9 @@
 /** The configuration as verbs use it: its warnings are said once, and keys are looked for where it says. */
 import { join } from 'node:path'
+import { type Credentials, createCredentials } from '../actors/credentials.ts'
 import { environmentKeys } from '../actors/credentials/environment.ts'
 import { keyFile } from '../actors/credentials/key-file.ts'
 import { keychain } from '../actors/credentials/keychain.ts'
-import { type Credentials, createCredentials } from '../actors/credentials.ts'
 import type { Config } from '../config.ts'
 import type { Context } from './context.ts'
 

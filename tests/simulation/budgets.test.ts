@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { chargedBelow, ledgerOf } from '../../src/runtime/ledger.ts'
-import { heldBy, isNothing } from '../../src/runtime/spending.ts'
+import { chargedTo, heldBy, isNothing } from '../../src/runtime/spending.ts'
 import type { Store } from '../../src/runtime/store.ts'
 import type { Planted } from '../../src/testing/process.ts'
 import { simulatePlanted } from '../../src/testing/simulate.ts'
@@ -49,7 +49,10 @@ function wrongs({ report, world, effects }: Played): string[] {
   found.push(...world.overdrawn.map((what) => `the world was paid ${what}`))
   const leaking = effects.filter((row) => !isNothing(heldBy(row))).map(({ id, status }) => `${id} is over as ${status} and holds something`)
   const root = chargedBelow(effects, '')
-  if (root.nanoUsd < world.nanoUsd) found.push(`${world.nanoUsd} were paid, ${root.nanoUsd} are on record`)
+  for (const row of effects) {
+    const [paid, charged] = [world.paidFor(row.id), chargedTo(row).nanoUsd]
+    if (charged < paid) found.push(`${paid} were paid for ${row.id}, ${charged} are on record`)
+  }
   const ledger = ledgerOf(effects)
   const leaves = [...new Set(effects.map(({ owner }) => owner))].map((owner) =>
     chargedBelow(

@@ -119,13 +119,13 @@ export function orders(seed: number, count: number): SimulatedEvent[] {
 export class World {
   calls = 0
   nanoUsd = 0
-  readonly #paid: { readonly path: string; readonly nanoUsd: number; readonly tokens: number }[] = []
+  readonly #paid: { readonly path: string; readonly effect: string; readonly nanoUsd: number; readonly tokens: number }[] = []
   /** Budgets that were overdrawn in the world, and when. */
   readonly overdrawn: string[] = []
 
-  pay(path: string, usage: Usage): void {
+  pay(path: string, effect: string, usage: Usage): void {
     this.calls++
-    const paid = { path, nanoUsd: Math.round(usage.costUsd! * 1e9), tokens: usage.inputTokens + usage.outputTokens }
+    const paid = { path, effect, nanoUsd: Math.round(usage.costUsd! * 1e9), tokens: usage.inputTokens + usage.outputTokens }
     this.nanoUsd += paid.nanoUsd
     this.#paid.push(paid)
     for (const [at, { usdMax, tokensMax }] of Object.entries(LIMITS)) {
@@ -133,6 +133,11 @@ export class World {
       if (usdMax !== undefined && usd > Math.round(usdMax * 1e9)) this.overdrawn.push(`${at || 'the run'}: ${usd} of ${usdMax} USD`)
       if (tokensMax !== undefined && tokens > tokensMax) this.overdrawn.push(`${at}: ${tokens} of ${tokensMax} tokens`)
     }
+  }
+
+  /** Nano-dollars that one call was paid, over all its attempts. */
+  paidFor(id: string): number {
+    return this.#paid.reduce((sum, { effect, nanoUsd }) => (effect === id ? sum + nanoUsd : sum), 0)
   }
 
   /** Nano-dollars and tokens of an address and those below it. */
@@ -153,7 +158,7 @@ export function handlers(seed: number, world: World): (clock: Clock) => NonNulla
           const chance = (what: string) => chanceOf(seed, what, call.id, call.attempt)
           const manner = mannerOf(chance('manner'))
           const usage = manner === 'fails free' ? usageOf(0) : usageOf(chance('cost') < 0.3 ? 1 : chance('cost'))
-          world.pay(call.path, usage)
+          world.pay(call.path, call.id, usage)
           if (chance('when') < 0.5) call.spent(usage)
           await pause(clock, Math.ceil(chance('time') * 2_000), manner === 'is deaf' ? undefined : call.signal).catch((reason: unknown) => {
             if (manner !== 'is silent') call.spent(usage)

@@ -14,6 +14,7 @@ import type { Workspace } from './actors/workspace.ts'
 import type { Config } from './config.ts'
 import { UserError } from './errors.ts'
 import type { Json } from './json.ts'
+import type { Budget } from './protocol.ts'
 import type { ResumeOptions, RunSession } from './runtime/engine.ts'
 import type { RunRow, Store } from './runtime/store.ts'
 import { sqliteStore } from './runtime/stores/sqlite/store.ts'
@@ -34,7 +35,8 @@ export interface RunMeta extends Tapes {
 export interface StartTask extends RunMeta {
   readonly name: string | null
   readonly project: string
-  readonly tokensMax?: number | undefined
+  /** Each limit stands before that of the task, which stands before that of the configuration. */
+  readonly budget?: Budget | undefined
   readonly deadlineMs?: number | undefined
 }
 
@@ -76,6 +78,16 @@ export type ProviderSource = (names: readonly string[], tapes?: Tapes & { readon
 
 const NOBODY: ProviderSource = async () => ({ providers: {}, close: async () => {} })
 
+/** What a run may use: what its start says, else its task, else the configuration; each limit by itself. */
+export function budgetOf(config: Config, { task, budget = {} }: Pick<StartTask, 'task' | 'budget'>): Budget {
+  const set = config.settings().budget
+  return {
+    tokensMax: budget.tokensMax ?? task.budget.tokensMax ?? set.tokensMax ?? undefined,
+    usdMax: budget.usdMax ?? task.budget.usdMax ?? set.usdMax ?? undefined,
+    turnsMax: budget.turnsMax ?? task.budget.turnsMax ?? set.turnsMax ?? undefined,
+  }
+}
+
 /**
  * Opens the store of this home, and makes the folder where there is none. @throws {UserError} `E_STORE_*` with exit 10.
  * @param source  asked when a run starts or goes on; runs whose replies are scripted need none.
@@ -98,7 +110,7 @@ export function openApp(config: Config, source: ProviderSource = NOBODY): App {
         name: options.name,
         input,
         project: options.project,
-        budget: options.tokensMax === undefined ? budget : { tokensMax: options.tokensMax },
+        budget: { ...budget, ...budgetOf(config, options) },
         meta: JSON.parse(JSON.stringify(meta)) as Json,
         ...(deadline === null ? {} : { deadlineMs: deadline }),
         ...(quarantine === undefined ? {} : { quarantine }),

@@ -21,7 +21,7 @@ import type { ModelInput } from '../machines/model-call.ts'
 import type { Chain } from '../machines/models.ts'
 import { orchestrator } from '../machines/orchestrator.ts'
 import { type ReviewerInput, reviewer } from '../machines/reviewer.ts'
-import type { ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
+import type { Budget, ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
 import { CODER } from './prompts/coder.ts'
 import { ORCHESTRATOR } from './prompts/orchestrator.ts'
 import { REVIEWER } from './prompts/reviewer.ts'
@@ -51,7 +51,8 @@ export interface TeamModels {
 export interface TeamStart {
   readonly tree: StaticSupervisorSpec
   readonly input: Json
-  readonly budget: { readonly tokensMax?: number }
+  /** Of the whole team. Where it is reached the run stands still, and goes on when it is raised. */
+  readonly budget: Budget & { readonly whenReached: 'hold' }
   /** Null: no deadline. */
   readonly deadlineMs: number | null
   /** How often the process of the run may crash. Absent: as often as any run's. */
@@ -68,8 +69,8 @@ export function teamTree(task: Task, { dir, models }: TeamOptions): TeamStart {
   const common = { from: 'checkpoint', ...(startTimeoutMs === null ? {} : { startTimeoutMs }) } as const
   const permanent = { restart: 'permanent', ...common } as const
   const children: ChildSpec[] = [
-    { id: 'coder', src: 'coder', input: coderInput(task, models), ...permanent },
-    { id: 'reviewer', src: 'reviewer', input: reviewerInput(models), ...permanent },
+    { id: 'coder', src: 'coder', input: coderInput(task, models), ...permanent, ...limitsOf(task.agents.coder) },
+    { id: 'reviewer', src: 'reviewer', input: reviewerInput(models), ...permanent, ...limitsOf(task.agents.reviewer) },
     { id: 'executor', src: 'executor', ...permanent },
     {
       id: 'orchestrator',
@@ -84,12 +85,15 @@ export function teamTree(task: Task, { dir, models }: TeamOptions): TeamStart {
   return {
     tree: checked({ id: 'team', ...flags, autoShutdown: 'any_significant', children }),
     input: task.input,
-    budget: task.budget.tokensMax === null ? {} : { tokensMax: task.budget.tokensMax },
+    budget: { ...task.budget, tokensMax: task.budget.tokensMax ?? undefined, whenReached: 'hold' },
     deadlineMs: task.deadlineMs,
     ...(quarantine === null ? {} : { quarantine }),
     name: task.name,
   }
 }
+
+/** What one agent may use, over all its lives. */
+const limitsOf = ({ budget }: { budget?: Budget | undefined }) => (budget === undefined ? {} : { limits: { budget } })
 
 /** Rules that hold between keys of `supervision:`, such as a period that its backoff fits into, are the tree's. Who wrote the task is told, in its words. */
 function checked(tree: StaticSupervisorSpec): StaticSupervisorSpec {

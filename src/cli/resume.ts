@@ -15,6 +15,9 @@ import { type TapeFlags, tapesOf } from './tape-flags.ts'
 export interface ResumeFlags extends TapeFlags {
   readonly last?: boolean
   readonly maxTokens?: number
+  /** USD. */
+  readonly maxUsd?: number
+  readonly maxTurns?: number
   readonly timeout?: number
   readonly takeOver?: boolean
   readonly unquarantine?: boolean
@@ -32,7 +35,7 @@ export async function resume(context: Context, name: string | undefined, flags: 
     ...tapes,
     ...(flags.takeOver === true ? { takeOver: true } : {}),
     ...(flags.unquarantine === true ? { unquarantine: true } : {}),
-    ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
+    budget: { tokensMax: flags.maxTokens, usdMax: flags.maxUsd, turnsMax: flags.maxTurns },
     ...(flags.timeout === undefined ? {} : { deadlineMs: flags.timeout }),
   }
   return sayResult(context, await goOn(context, app, row, options))

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import type { Context } from './context.ts'
 import type { LogsOptions } from './logs.ts'
 import type { PruneFlags } from './prune.ts'
-import { durationMs, position, wholeNumber, wholeNumberOrNone } from './quantities.ts'
+import { dollarAmount, durationMs, position, wholeNumber, wholeNumberOrNone } from './quantities.ts'
 
 /** Calls a verb with everything around it in place. */
 export type Call = (command: Command, run: (context: Context) => Promise<number>) => Promise<void>
@@ -28,6 +28,8 @@ function addRunning(program: Command, call: Call): void {
     .option('--model <alias>', 'the model of all agents, by its alias in [models]; with --provider also by its own name')
     .option('--provider <name>', 'only models of this provider; scripted: replies of the task')
     .option('--max-tokens <n>', 'limit of tokens, like 200k', wholeNumber)
+    .option('--max-usd <usd>', 'limit of money, like 0.50', dollarAmount)
+    .option('--max-turns <n>', 'limit of answers of models', wholeNumber)
     .option('--timeout <duration>', 'deadline of the run, like 20m', durationMs)
     .addOption(recordOption())
     .option('--replay <file>', 'answer from this cassette, and from nothing else')
@@ -48,6 +50,8 @@ function addRunning(program: Command, call: Call): void {
     .argument('[run]', RUN)
     .addOption(new Option('--last', 'the newest run of this project that can go on'))
     .option('--max-tokens <n>', 'raise the limit of tokens; what was spent stays spent', wholeNumber)
+    .option('--max-usd <usd>', 'raise the limit of money, in the same way', dollarAmount)
+    .option('--max-turns <n>', 'raise the limit of turns, in the same way', wholeNumber)
     .option('--timeout <duration>', 'a new deadline of the run, from now, like 20m', durationMs)
     .option('--take-over', 'take it from a process that no longer answers; that process can commit nothing more')
     .option('--unquarantine', 'go on although its process has crashed too often; the count begins again')
@@ -88,7 +92,8 @@ function addLooking(program: Command, call: Call): void {
     .argument('[run]', RUN)
     .option('--last', 'the newest run of this project')
     .addOption(new Option('--tree', 'only its actors').conflicts('effects'))
-    .option('--effects', 'only its effects')
+    .addOption(new Option('--effects', 'only its effects').conflicts('usage'))
+    .addOption(new Option('--usage', 'what it has used, by actor and by model; with --json every call').conflicts('tree'))
     .action(async (run: string | undefined, options, command: Command) =>
       call(command, async (context) => (await import('./show.ts')).show(context, run, options)),
     )

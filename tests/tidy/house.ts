@@ -35,6 +35,7 @@ export const LAYERS: readonly Layer[] = [
       'src/near.ts',
       'src/quantities.ts',
       'src/secrets.ts',
+      'src/usage.ts',
     ],
     may: ['leaves'],
     pure: true,

@@ -9,6 +9,7 @@ export function startOwed(tree: Tree, performer: Performer, admissions: Admissio
   const { afterwards, now, run } = tree
   for (const row of [...tree.effects.waiting()]) {
     if (tree.ended !== null && row.answer) continue // Of a tree that has ended only its named actions are still owed.
+    if (row.held === true) continue
     if (row.totalAt !== undefined && row.totalAt <= now) {
       expire(tree, row)
       continue
@@ -20,10 +21,10 @@ export function startOwed(tree: Tree, performer: Performer, admissions: Admissio
   }
 }
 
-/** Who waits at a gate is not owed a turn: the gate makes one when it opens. */
+/** Who waits at a gate, or for room in a budget, is not owed a turn: the gate makes one when it opens, and a budget when something is settled. */
 export function owesNow(tree: Tree, performer: Performer, admissions: Admissions): boolean {
   for (const row of tree.effects.waiting())
-    if (row.status === 'owed' && performer.hasRoom(row, []) && !admissions.isWaiting(row)) return true
+    if (row.status === 'owed' && row.held !== true && performer.hasRoom(row, []) && !admissions.isWaiting(row)) return true
   return false
 }
 
@@ -32,6 +33,7 @@ export function nextDue(tree: Tree, performer: Performer, admissions: Admissions
   const deadlineAt = tree.run.limits.deadlineAt ?? Number.POSITIVE_INFINITY
   let dueAt = Math.min(deadlineAt, judgedAt, tree.timers.first()?.dueAt ?? Number.POSITIVE_INFINITY)
   for (const row of tree.effects.waiting()) {
+    if (row.held === true) continue
     if (row.totalAt !== undefined) dueAt = Math.min(dueAt, row.totalAt)
     if (row.nextAt !== null && performer.hasRoom(row, []) && !admissions.isWaiting(row)) dueAt = Math.min(dueAt, row.nextAt)
   }

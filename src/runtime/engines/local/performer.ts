@@ -30,6 +30,8 @@ export type Outcome =
       readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>
       /** The run stopped under it: what had happened by then is not known. */
       readonly aborted?: boolean
+      /** It was aborted and has not said what it had used, or is still at work: nobody knows. */
+      readonly silent?: boolean
       readonly usage: Usage | null
     }
 
@@ -155,8 +157,16 @@ export class Performer {
     }
     const call = this.#call(row, controller.signal, deadlines, { spent, note: (type, data) => keepNote(notes, type, data) })
     const outcome = await Promise.race([this.#perform(row, call), late.promise])
-    const aborted = !outcome.ok && this.#stopped && controller.signal.aborted
-    this.#options.settled(row, { ...outcome, usage, ...(notes.length > 0 ? { notes } : {}), ...(aborted ? { aborted } : {}) })
+    const isCut = !outcome.ok && controller.signal.aborted
+    const aborted = isCut && this.#stopped
+    const silent = isCut && (usage === null || outcome.silent === true)
+    this.#options.settled(row, {
+      ...outcome,
+      usage,
+      ...(notes.length > 0 ? { notes } : {}),
+      ...(aborted ? { aborted } : {}),
+      ...(silent ? { silent } : {}),
+    })
   }
 
   /** When a deadline passes the attempt is aborted, and given a grace to end by itself; then it has failed without its word. */
@@ -165,7 +175,7 @@ export class Performer {
     const leftMs = row.totalAt === undefined ? Number.POSITIVE_INFINITY : row.totalAt - now()
     const deadlines = new AttemptDeadlines(clock, row, leftMs, (failure) => {
       controller.abort(failure)
-      timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row, clock.wallMs()))))
+      timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve({ ...failed(failure, row, clock.wallMs()), silent: true } as Outcome)))
     })
     timers.add(() => deadlines.end())
     return deadlines

@@ -16,6 +16,7 @@ import type { EffectRow, Owned, Store } from '../../store.ts'
 import { snapshotView, treeView } from '../../views.ts'
 import { Admissions, heldOf } from './admissions.ts'
 import { askFromOutside } from './asks.ts'
+import { letGo } from './budgets.ts'
 import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
@@ -207,6 +208,7 @@ export class LocalSession implements RunSession {
       this.#first = null
       if (this.#draining || this.#tree.ended !== null) this.#turns.outcomes(taken)
       else this.#turns.run(taken)
+      if (!this.#draining) letGo(this.#tree)
       ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#turns.waiting)
       if (ending !== null) writeEnding(this.#tree, ending)
       else if (!this.#draining) startOwed(this.#tree, this.#performer, this.#admissions)

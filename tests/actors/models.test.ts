@@ -135,15 +135,15 @@ test.each([
     'an alias of an agent',
     {},
     `${MODELS}[agents.coder]\nmodel = "zzz"\n`,
-    '~/home/config.toml:11:1',
+    '~/own/config.toml:11:1',
     'there are: orchestrator, coder, small, big',
   ],
-  ['a fallback', {}, '[models.coder]\nprovider = "ollama"\nname = "x"\nfallback = ["smal"]\n', '~/home/config.toml:4:1', 'no model `smal`'],
+  ['a fallback', {}, '[models.coder]\nprovider = "ollama"\nname = "x"\nfallback = ["smal"]\n', '~/own/config.toml:4:1', 'no model `smal`'],
   [
     'fallbacks that go round',
     {},
     '[models]\ncoder = {provider = "ollama", name = "x", fallback = ["b"]}\nb = {provider = "ollama", name = "y", fallback = ["coder"]}\n',
-    '~/home/config.toml:3:39',
+    '~/own/config.toml:3:39',
     'the fallbacks go round: coder -> b -> coder',
   ],
 ] as const)('%s that leads nowhere is refused before a run is made', (_what, choice, text, where, words) => {
@@ -157,7 +157,7 @@ test('a provider that is none is named with a near one, and one with an address 
   expect(refusal(() => chainOf(of('olama'), 'coder'))).toEqual({
     code: 'E_CONFIG_INVALID',
     message: 'there is no provider `olama`; did you mean `ollama`?',
-    where: '~/home/config.toml:2:1',
+    where: '~/own/config.toml:2:1',
     exit: 3,
   })
   const mine = of('mine', '[providers.mine]\nbase_url = "https://models.example/v1"\nconcurrency = 9\n')

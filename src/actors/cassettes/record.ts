@@ -30,6 +30,8 @@ export interface RecordingOptions {
 
 export interface Recording {
   readonly fetch: typeof fetch
+  /** The same tape for another `fetch` that does it: one over a plain socket, where a server may be silent for minutes. */
+  readonly over: (base: typeof fetch) => typeof fetch
   /** What was cut off the end of the tape: a process died while it recorded. */
   readonly torn: Tape['torn']
   /** Resolves when everything is on the tape. @throws {Failure} `E_DISK_FULL`, `E_FILE_REFUSED` where something could not be written. */
@@ -40,7 +42,8 @@ export interface Recording {
 export async function recordingFetch({ file, append = false, ...options }: RecordingOptions): Promise<Recording> {
   const recorder = new Recorder(await openTape(file, append), options)
   return {
-    fetch: (input, init) => recorder.fetch(input, init),
+    fetch: recorder.over(options.fetch ?? fetch),
+    over: (base) => recorder.over(base),
     torn: recorder.tape.torn,
     close: () => recorder.close(),
   }
@@ -48,24 +51,26 @@ export async function recordingFetch({ file, append = false, ...options }: Recor
 
 class Recorder {
   readonly tape: TapeWriter
-  readonly #real: typeof fetch
   readonly #clock: Pick<Clock, 'wallMs'>
   readonly #secrets: readonly string[]
   readonly #open = new Set<Tap>()
   readonly #writing = new Set<Promise<void>>()
   #problem: unknown = null
 
-  constructor(tape: TapeWriter, options: Omit<RecordingOptions, 'file' | 'append'>) {
+  constructor(tape: TapeWriter, options: Pick<RecordingOptions, 'clock' | 'secrets'>) {
     this.tape = tape
-    this.#real = options.fetch ?? fetch
     this.#clock = options.clock ?? { wallMs: () => Date.now() }
     this.#secrets = options.secrets ?? []
   }
 
-  async fetch(input: FetchInput, init: RequestInit | undefined): Promise<Response> {
+  over(base: typeof fetch): typeof fetch {
+    return (input, init) => this.#exchange(base, input, init)
+  }
+
+  async #exchange(base: typeof fetch, input: FetchInput, init: RequestInit | undefined): Promise<Response> {
     const { taped: request, signal, forward } = await readRequest(input, init, scrubber(this.#secrets))
     const asked = { at: new Date(this.#clock.wallMs()).toISOString(), request }
-    const answer = await this.#real(...forward).catch(async (error: unknown) => {
+    const answer = await base(...forward).catch(async (error: unknown) => {
       const isLeft = signal?.aborted === true
       const none = { ...asked, status: null, headers: {}, body: [] }
       const written = this.#write({ ...none, end: isLeft ? 'aborted' : 'refused', error: isLeft ? null : this.#told(error) })

@@ -31,7 +31,8 @@ export async function readRequest(input: FetchInput, init: RequestInit | undefin
   }
   const { method, headers, redirect } = request
   const signal = init?.signal ?? (input instanceof Request ? input.signal : null)
-  const body = bytes.length === 0 ? null : bytes
+  // A text goes on as it was: not every `fetch` takes bytes.
+  const body = typeof init?.body === 'string' ? init.body : bytes.length === 0 ? null : bytes
   return { taped, signal, forward: [request.url, { ...init, method, headers, redirect, body, signal }] }
 }
 

@@ -25,6 +25,8 @@ export interface SeamOptions extends Tapes {
 export interface Seam {
   /** Undefined: nothing is recorded and nothing replayed. */
   readonly fetch: typeof fetch | undefined
+  /** The same around a `fetch` that a provider brings along, such as one over a plain socket. A replay does not ask it. */
+  readonly over: (base: typeof fetch) => typeof fetch
   /** Answers come from a tape: no model is asked, nothing is paid. */
   readonly isReplay: boolean
   /** What was cut off the end of the tape that is recorded on. */
@@ -37,8 +39,18 @@ export interface Seam {
 
 /** @throws {UserError} `E_CASSETTE_INVALID` (8). {Failure} `E_DISK_FULL`, `E_FILE_REFUSED`. */
 export async function openSeam({ record, replay, append = false, secrets = [], clock }: SeamOptions): Promise<Seam> {
-  const none = { fetch: undefined, isReplay: false, torn: null, unused: () => [], close: async () => {} }
-  if (replay !== undefined) return { ...none, ...(await replayFetch({ ...replay, secrets })), isReplay: true }
+  const none = {
+    fetch: undefined,
+    over: (base: typeof fetch) => base,
+    isReplay: false,
+    torn: null,
+    unused: () => [],
+    close: async () => {},
+  }
+  if (replay !== undefined) {
+    const tape = await replayFetch({ ...replay, secrets })
+    return { ...none, ...tape, over: () => tape.fetch, isReplay: true }
+  }
   if (record === undefined) return none
   return { ...none, ...(await recordingFetch({ ...record, append, secrets, clock })) }
 }

@@ -42,6 +42,7 @@ export type {
   AskEvent,
   AskParams,
   Backoff,
+  Budget,
   ChildReply,
   ChildRequest,
   ChildSpec,
@@ -71,6 +72,7 @@ export type {
   WatchOptions,
 } from './runtime/engine.ts'
 export { localEngine } from './runtime/engines/local.ts'
+export { checkCostCap, type Ledger, ledgerOf } from './runtime/ledger.ts'
 export type { Migration, MigrationSpec, NewSnapshot, OldSnapshot } from './runtime/migrations.ts'
 export type { Store } from './runtime/store.ts'
 export { memoryStore, type SharedMemory, sharedMemory } from './runtime/stores/memory.ts'

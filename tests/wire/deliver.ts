@@ -82,7 +82,7 @@ export async function deliver(seen: Seen, response: ServerResponse, spoken: Spok
 }
 
 interface Plan {
-  readonly before: readonly string[]
+  readonly before: readonly (string | Uint8Array)[]
   readonly middle: string
   readonly after: readonly string[]
   readonly end: 'end' | 'reset' | 'never'
@@ -93,7 +93,7 @@ function planOf(spoken: Spoken, fault: Fault | undefined): Plan {
   const whole: Plan = { before: pieces, middle: '', after: [], end: 'end' }
   if (fault === undefined) return whole
   const at = 'after' in fault && fault.after !== undefined ? fault.after : Math.ceil(pieces.length / 2)
-  const half: Plan = { before: pieces.slice(0, at), middle: '', after: [], end: 'end' }
+  const half: Plan = { ...whole, before: firstOf(pieces, at, fault) }
   const rest = pieces.slice(half.before.length)
   switch (fault.kind) {
     case 'hang':
@@ -119,8 +119,13 @@ function planOf(spoken: Spoken, fault: Fault | undefined): Plan {
   }
 }
 
+function firstOf(pieces: readonly string[], at: number, fault: Fault): readonly (string | Uint8Array)[] {
+  if (!('afterBytes' in fault) || fault.afterBytes === undefined) return pieces.slice(0, at)
+  return [Buffer.from(pieces.join('')).subarray(0, fault.afterBytes)]
+}
+
 /** Each piece in a round of its own, and never faster than the client reads. */
-async function write(response: ServerResponse, piece: string): Promise<void> {
+async function write(response: ServerResponse, piece: string | Uint8Array): Promise<void> {
   if (response.destroyed) return
   if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
   await nextRound()

@@ -36,14 +36,16 @@ async function* events(reader: ReadableStreamDefaultReader<Uint8Array>, options:
   try {
     // Text of one character a byte: it is searched faster than bytes are, and nothing is lost.
     let open = ''
+    let tail = ''
     let bytes = 0
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       alive()
       const chunk = Buffer.from(next.value).toString('latin1')
-      const end = endIn(open.slice(-BLANK_CHARS + 1), chunk)
-      // A rope: it is made one string only where an event ends.
+      const end = endIn(tail, chunk)
+      // A rope: it is looked into only where an event ends, for that makes one string of it.
       const whole = end === 0 ? '' : open + chunk.slice(0, end)
       open = end === 0 ? open + chunk : chunk.slice(end)
+      tail = (end === 0 ? tail + chunk : open).slice(-BLANK_CHARS + 1)
       bytes += chunk.length
       check(bytes, open.length)
       isEnded = last.test(whole)

@@ -98,12 +98,14 @@ function saidOf({ text, refusal, calls: spoken }: Heard, finished: NonNullable<H
 
 function usageOf({ prompt_tokens, completion_tokens, prompt_tokens_details, completion_tokens_details }: CompletionUsage): GenerateUsage {
   const cached = prompt_tokens_details?.cached_tokens
+  const written = prompt_tokens_details?.cache_write_tokens
   const thought = completion_tokens_details?.reasoning_tokens
   return {
     inputTokens: prompt_tokens ?? 0,
     outputTokens: completion_tokens ?? 0,
     costUsd: null,
     ...(typeof cached === 'number' ? { cacheReadTokens: cached } : {}),
+    ...(typeof written === 'number' ? { cacheWriteTokens: written } : {}),
     ...(typeof thought === 'number' ? { reasoningTokens: thought } : {}),
   }
 }

@@ -43,7 +43,7 @@ export interface Reserve {
  * `idle`, `total`. The first three are of one attempt, live in the process, and are tried again by the retry policy.
  */
 export interface Deadlines {
-  /** Until the handler says that it has begun: `call.started()`, or its first progress. A model that is being loaded has begun. */
+  /** Until the handler says that it has begun: `call.started()`, or its first progress. A model that is being loaded (`{ loading: true }`) has not. */
   readonly startMs?: number | undefined
   /** Until the first `call.progress(...)`: the first token. From `call.started()` where `startMs` is given, else from the beginning of the attempt. */
   readonly firstMs?: number | undefined

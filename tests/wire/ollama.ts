@@ -3,15 +3,26 @@
  *
  *   POST /api/chat    {"model":..,"created_at":..,"message":{"role":"assistant","content":"Hel"},"done":false}
  *                     {"model":..,"created_at":..,"message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","eval_count":2,..}
- *   GET  /api/tags, /api/ps, /api/version        POST /api/show, /api/embed
+ *   GET  /api/tags, /api/ps, /api/version        POST /api/show, /api/embed, /api/generate (without a prompt: loads, and answers when the model is there)
  *
  * Kept from the real one, because clients stumble over it: tool calls come in a line of their own and the last line still says `stop`; a prompt longer than
- * `num_ctx` (4,096 where it is not sent) is cut silently, which only `prompt_eval_count` shows; a model that is being loaded sends no headers until it is there.
+ * `num_ctx` (4,096 where it is not sent) is cut silently, which only `prompt_eval_count` shows; a model that is being loaded sends no headers until it is there;
+ * another `num_ctx` than before, and it is loaded again.
  */
 import type { ServerResponse } from 'node:http'
 import { deliver, refuse, type Spoken, sendJson, waited } from './deliver.ts'
 import { type Data, type Exchange, exchanges, type Fault, isData, listOf, piecesOf, type Script, usageOf } from './exchange.ts'
-import { CREATED_AT, embedded, fullName, NUM_CTX_DEFAULT, type OllamaModel, pageOf, shown } from './ollama-models.ts'
+import {
+  CONTEXT_LENGTH,
+  CREATED_AT,
+  embedded,
+  fullName,
+  type InMemory,
+  NUM_CTX_DEFAULT,
+  type OllamaModel,
+  pageOf,
+  shown,
+} from './ollama-models.ts'
 import { listen, type Seen, type WireServer } from './server.ts'
 
 export interface OllamaOptions {
@@ -20,11 +31,13 @@ export interface OllamaOptions {
   readonly models?: readonly OllamaModel[]
   /** What goes wrong with requests that generate nothing: tags, show, ps, version, embed. */
   readonly faults?: (request: Seen) => Fault | undefined
+  /** Default `0.12.6`. */
+  readonly version?: string
 }
 
 export interface OllamaServer extends WireServer {
   /** Which models are in memory, by their full names. */
-  readonly loaded: ReadonlySet<string>
+  readonly loaded: ReadonlyMap<string, number | null>
 }
 
 const STATUS_TEXTS: { readonly [status: number]: string } = {
@@ -34,22 +47,24 @@ const STATUS_TEXTS: { readonly [status: number]: string } = {
 }
 
 /** Starts an Ollama server. */
-export async function ollamaServer({ script = [], models = [{ name: 'qwen3:8b' }], faults }: OllamaOptions = {}): Promise<OllamaServer> {
+export async function ollamaServer(options: OllamaOptions = {}): Promise<OllamaServer> {
+  const { script = [], models = [{ name: 'qwen3:8b' }], faults, version = '0.12.6' } = options
   const next = exchanges(script)
   const known = new Map(models.map((model) => [fullName(model.name), model]))
-  const loaded = new Set(models.filter((model) => model.loaded).map((model) => fullName(model.name)))
+  const loaded: InMemory = new Map(models.filter((model) => model.loaded).map((model) => [fullName(model.name), null]))
   const server = await listen(async (seen, response) => {
     const route = `${seen.method} ${seen.path}`
     const fault = route === 'POST /api/chat' ? undefined : faults?.(seen)
     if (fault !== undefined) return broken(seen, response, fault)
     if (route === 'POST /api/chat') return chat({ seen, response, known, loaded, next })
     if (seen.method === 'GET') {
-      const page = pageOf(seen.path, [...known.values()], loaded)
+      const page = pageOf(seen.path, [...known.values()], loaded, version)
       return page === null ? nowhere(response) : sendJson(response, page)
     }
     const model = known.get(fullName(nameIn(seen.body)))
     if (model === undefined) return unknown(response, nameIn(seen.body))
     if (route === 'POST /api/show') return sendJson(response, shown(model))
+    if (route === 'POST /api/generate') return generate({ seen, response, loaded }, model)
     if (route === 'POST /api/embed') return sendJson(response, embedded(model, seen.body))
     nowhere(response)
   })
@@ -60,7 +75,7 @@ interface Chat {
   readonly seen: Seen
   readonly response: ServerResponse
   readonly known: ReadonlyMap<string, OllamaModel>
-  readonly loaded: Set<string>
+  readonly loaded: InMemory
   readonly next: ReturnType<typeof exchanges>
 }
 
@@ -84,12 +99,31 @@ async function chat({ seen, response, known, loaded, next }: Chat): Promise<void
 const unloads = ({ keep_alive: keepAlive }: Data): boolean => keepAlive === 0 || keepAlive === '0' || keepAlive === '0s'
 
 /** False when the client did not wait for it. */
-async function load(seen: Seen, { name, loadMs = 0 }: OllamaModel, loaded: Set<string>): Promise<boolean> {
-  if (loaded.has(fullName(name))) return true
+async function load(seen: Seen, model: OllamaModel, loaded: InMemory): Promise<boolean> {
+  const { name, loadMs = 0 } = model
+  const window = Math.min(windowIn(seen.body), model.contextLength ?? CONTEXT_LENGTH)
+  const held = loaded.get(fullName(name))
+  if (held === null || held === window) {
+    loaded.set(fullName(name), window)
+    return true
+  }
+  loaded.delete(fullName(name))
   if (loadMs === 'never') return false
   if (!(await waited(seen, loadMs))) return false
-  loaded.add(fullName(name))
+  loaded.set(fullName(name), window)
   return true
+}
+
+const windowIn = (body: unknown): number => {
+  const options = isData(body) && isData(body['options']) ? body['options'] : {}
+  return typeof options['num_ctx'] === 'number' ? options['num_ctx'] : NUM_CTX_DEFAULT
+}
+
+/** Only as far as it loads a model. */
+async function generate({ seen, response, loaded }: Pick<Chat, 'seen' | 'response' | 'loaded'>, model: OllamaModel): Promise<void> {
+  if (isData(seen.body) && seen.body['prompt']) return sendJson(response, { error: 'this server generates by chat alone' }, 501)
+  if (!(await load(seen, model, loaded))) return
+  sendJson(response, { model: model.name, created_at: CREATED_AT, response: '', done: true, done_reason: 'load' })
 }
 
 /** What the model cannot do. */
@@ -140,8 +174,7 @@ function callsOf({ toolCalls = [], fault }: Exchange): { readonly tool_calls?: r
 
 function metricsOf(exchange: Exchange, body: Data): Data {
   const { input, output } = usageOf(exchange, [body['messages'], body['tools']])
-  const options = isData(body['options']) ? body['options'] : {}
-  const numCtx = typeof options['num_ctx'] === 'number' ? options['num_ctx'] : NUM_CTX_DEFAULT
+  const numCtx = windowIn(body)
   return {
     total_duration: 1_200_000_000,
     load_duration: 100_000_000,

@@ -6,11 +6,21 @@
  */
 import { z } from 'zod'
 import type { Json } from '../../json.ts'
-import { editDescription, editInput } from './edit.ts'
-import { type ListInput, type ListOutput, list, listDescription, listInput } from './list.ts'
-import { type ReadInput, type ReadOutput, read, readDescription, readInput } from './read.ts'
-import { type SearchInput, type SearchOutput, search, searchDescription, searchInput } from './search.ts'
-import { writeDescription, writeInput } from './write.ts'
+import {
+  editInput,
+  type ListInput,
+  listInput,
+  type ReadInput,
+  readInput,
+  type SearchInput,
+  searchInput,
+  writeInput,
+} from '../../machines/tool-inputs.ts'
+import { editDescription } from './edit.ts'
+import { type ListOutput, list, listDescription } from './list.ts'
+import { type ReadOutput, read, readDescription } from './read.ts'
+import { type SearchOutput, search, searchDescription } from './search.ts'
+import { writeDescription } from './write.ts'
 
 interface Tool {
   readonly description: string

@@ -2,16 +2,8 @@
  * `edit`: replaces one exact piece of text. Everything outside the piece stays byte for byte: line ends, a missing last one, a BOM, broken UTF-8.
  * A file with CRLF is found by text with LF too, and the new text gets CRLF then.
  */
-import { z } from 'zod'
+import { type EditInput, editInput } from '../../machines/tool-inputs.ts'
 import { refused } from '../workspaces/standing.ts'
-
-export const editInput = z.strictObject({
-  path: z.string().min(1).describe('file, relative to the workspace'),
-  old: z.string().min(1).describe('the exact text to replace; must occur once'),
-  new: z.string().describe('the text to put in its place'),
-  all: z.boolean().default(false).describe('replace every occurrence'),
-})
-export type EditInput = z.input<typeof editInput>
 
 export const editDescription =
   'Replace an exact piece of text in a file. The old text must occur exactly once unless all is true; include enough lines around it.'

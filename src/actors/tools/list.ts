@@ -1,18 +1,9 @@
 /** `list`: the files of the workspace with their sizes. */
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import { type ListInput, listInput } from '../../machines/tool-inputs.ts'
 import { listPaths } from '../workspaces/listing.ts'
 import { placeOf } from '../workspaces/paths.ts'
-
-/** Files listed in one answer, unless fewer are asked for. */
-const FILES_MAX = 500
-
-export const listInput = z.strictObject({
-  path: z.string().default('.').describe('folder, relative to the workspace'),
-  max: z.int().min(1).max(FILES_MAX).default(FILES_MAX).describe('most files to list'),
-})
-export type ListInput = z.input<typeof listInput>
 
 export interface ListOutput {
   readonly files: readonly { readonly path: string; readonly bytes: number }[]

@@ -1,7 +1,7 @@
 /** `read`: the text of one file, and the hash that a later change has to name. */
 import { readFile, stat } from 'node:fs/promises'
-import { z } from 'zod'
 import { Failure } from '../../effect.ts'
+import { type ReadInput, readInput } from '../../machines/tool-inputs.ts'
 import { sha256 } from '../workspaces/content.ts'
 import { isAbsence } from '../workspaces/manifest.ts'
 import { placeOf } from '../workspaces/paths.ts'
@@ -10,14 +10,6 @@ import { placeOf } from '../workspaces/paths.ts'
 const TEXT_BYTES_MAX = 100_000
 /** A file that is read at all. */
 const FILE_BYTES_MAX = 20_000_000
-
-export const readInput = z.strictObject({
-  path: z.string().min(1).describe('file, relative to the workspace'),
-  offset: z.int().min(1).optional().describe('first line to read, from 1'),
-  limit: z.int().min(1).optional().describe('number of lines'),
-  numbered: z.boolean().default(false).describe('put the line number and a tab before each line'),
-})
-export type ReadInput = z.input<typeof readInput>
 
 export interface ReadOutput {
   readonly path: string

@@ -5,28 +5,15 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createContext, Script } from 'node:vm'
-import { z } from 'zod'
 import { Failure } from '../../effect.ts'
+import { type SearchInput, searchInput } from '../../machines/tool-inputs.ts'
 import { pathsBelow } from './list.ts'
 
-const MATCHES_MAX = 200
 const LINE_CHARS_MAX = 300
 /** Larger files are not searched; they are counted in `skipped`. */
 const FILE_BYTES_MAX = 2_000_000
 /** Of one file. The event loop stands still meanwhile. */
 const FILE_SEARCH_MS = 250
-
-export const searchInput = z
-  .strictObject({
-    pattern: z.string().min(1).describe('text to find, or a JavaScript regular expression when regex is true'),
-    regex: z.boolean().default(false),
-    ignoreCase: z.boolean().default(false),
-    path: z.string().default('.').describe('folder or file to search in'),
-    ending: z.string().optional().describe('only files whose path ends so, e.g. ".ts"'),
-    max: z.int().min(1).max(MATCHES_MAX).default(MATCHES_MAX).describe('most matches to return'),
-  })
-  .refine((input) => input.regex !== true || isExpression(input.pattern), { error: 'not a valid regular expression', path: ['pattern'] })
-export type SearchInput = z.input<typeof searchInput>
 
 export interface SearchOutput {
   /** Sorted by path and line. `line` counts from 1; long lines are cut around the match. */
@@ -103,12 +90,3 @@ function around(line: string, at: number): string {
 }
 
 const literal = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
-
-function isExpression(source: string): boolean {
-  try {
-    new RegExp(source, 'u')
-    return true
-  } catch {
-    return false
-  }
-}

@@ -6,20 +6,14 @@
  *   proveWrite   after a crash: applied, not applied, unknown
  */
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
 import type { Verdict } from '../../effect.ts'
+import { type EditInput, editInput, type WriteInput, writeInput } from '../../machines/tool-inputs.ts'
 import { type Content, pack, readContent, sha256, unpack } from '../workspaces/content.ts'
 import { type FileMode, isAbsence, readEntry } from '../workspaces/manifest.ts'
 import { placeOf } from '../workspaces/paths.ts'
 import { ensureDir, FILES, type FileCalls, replaceFile } from '../workspaces/replace.ts'
 import { refused } from '../workspaces/standing.ts'
-import { type EditInput, edited, editInput } from './edit.ts'
-
-export const writeInput = z.strictObject({
-  path: z.string().min(1).describe('file, relative to the workspace; folders are made'),
-  content: z.string().describe('the whole new content'),
-})
-type WriteInput = z.input<typeof writeInput>
+import { edited } from './edit.ts'
 
 export const writeDescription = 'Create a file, or replace its whole content. Use edit for a small change.'
 

@@ -210,7 +210,8 @@ export class Performer {
       attempt: row.attempt,
       signal,
       progress: (data) => {
-        deadlines.progress()
+        if (isAboutLoading(data)) deadlines.alive()
+        else deadlines.progress()
         progress(row, data)
       },
       started: () => deadlines.started(),
@@ -220,6 +221,9 @@ export class Performer {
     }
   }
 }
+
+/** `{ loading }`: a model is being loaded, or is there. No output, so it ends neither the time to begin nor that for the first token. */
+const isAboutLoading = (data: Json): boolean => typeof data === 'object' && data !== null && 'loading' in data
 
 /** Facts of one attempt that are kept; what a handler notes beyond that is dropped, not the attempt. */
 const NOTES_MAX = 100

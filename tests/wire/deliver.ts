@@ -31,6 +31,8 @@ export interface Spoken {
 /** Body of an error status in a dialect. */
 export type ErrorBody = (status: number, message?: string) => unknown
 
+/** What was sent has surely been read after this. */
+const RESET_MS = 50
 const PAGE = '<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in to the network.</body></html>\n'
 
 /** A JSON answer. */
@@ -76,6 +78,8 @@ export async function deliver(seen: Seen, response: ServerResponse, spoken: Spok
   for (const piece of after) await write(response, piece)
   if (end === 'end') response.end()
   if (end === 'reset') {
+    // A reset throws away what the other side has not read yet.
+    await pause(RESET_MS)
     seen.ended = 'server'
     response.socket?.resetAndDestroy()
   }

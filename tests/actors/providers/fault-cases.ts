@@ -7,14 +7,17 @@
  */
 import type { Exchange, Fault } from '../../wire/exchange.ts'
 
-export const PROVIDERS = ['anthropic', 'openai-compatible'] as const
-export type ProviderName = 'anthropic' | 'openai-compatible' | 'ollama'
+export const PROVIDERS = ['anthropic', 'openai-compatible', 'ollama'] as const
+export type ProviderName = (typeof PROVIDERS)[number]
 
-/** What follows. `code`: `ok`, or of the failure that the machine hears. `charged`: tokens of prompt and answer that each attempt has cost; null: none. */
+/**
+ * What follows. `code`: `ok`, or of the failure that the machine hears. `charged`: tokens of prompt and answer that each attempt has cost; `~`: an estimate,
+ * where the server had begun to answer and never told the cost; null: none.
+ */
 export interface Outcome {
   readonly code: string
   readonly retry: 'never' | 'backoff' | 'after' | '-'
-  readonly charged: readonly [number, number] | null
+  readonly charged: readonly [number, number] | '~' | null
 }
 
 export interface FaultCase {
@@ -42,8 +45,11 @@ export const HUGE_BYTES = 48_000_000
 const again = (code: string): Outcome => ({ code, retry: 'backoff', charged: null })
 const waits = (code: string): Outcome => ({ code, retry: 'after', charged: null })
 const OK: Outcome = { code: 'ok', retry: '-', charged: [100, 20] }
-/** Anthropic says at the beginning what the prompt costs. The others say all of it with their last words. */
-const BEGUN = { anthropic: { charged: [100, 1] } } as const
+/** An answer had begun. Anthropic says at the beginning what the prompt costs, the others say all of it with their last words. */
+const begun = (code: string): Pick<FaultCase, 'expected' | 'but'> => ({
+  expected: { ...again(code), charged: '~' },
+  but: { anthropic: { charged: [100, 1] } },
+})
 const OUTPUT = 'E_PROVIDER_OUTPUT'
 const UNREACHABLE = 'E_PROVIDER_UNREACHABLE'
 const OVERLOADED = 'E_PROVIDER_OVERLOADED'
@@ -84,22 +90,22 @@ export const CASES: readonly FaultCase[] = [
     expected: again('E_PROVIDER_TIMEOUT'),
     deadline: 'first',
   },
-  { name: 'silence in the middle', fault: () => ({ kind: 'hang' }), expected: again('E_PROVIDER_TIMEOUT'), but: BEGUN, deadline: 'idle' },
-  { name: 'a clean cut in the middle', fault: () => ({ kind: 'cut' }), expected: again(OUTPUT), but: BEGUN },
+  { name: 'silence in the middle', fault: () => ({ kind: 'hang' }), ...begun('E_PROVIDER_TIMEOUT'), deadline: 'idle' },
+  { name: 'a clean cut in the middle', fault: () => ({ kind: 'cut' }), ...begun(OUTPUT) },
   {
     name: 'a clean cut before the last event',
     fault: () => ({ kind: 'cut', after: -1 }),
     expected: { ...again(OUTPUT), charged: [100, 20] },
-    but: { ollama: { charged: null } },
+    but: { ollama: { charged: '~' } },
   },
-  { name: 'a reset in the middle', fault: () => ({ kind: 'reset' }), expected: again(UNREACHABLE), but: BEGUN },
-  { name: 'a line that is no JSON', fault: () => ({ kind: 'garbage' }), expected: again(OUTPUT), but: BEGUN },
-  { name: 'a line of 48 MB', fault: () => ({ kind: 'huge', bytes: HUGE_BYTES }), expected: again(OUTPUT), but: BEGUN },
+  { name: 'a reset in the middle', fault: () => ({ kind: 'reset' }), ...begun(UNREACHABLE) },
+  { name: 'a line that is no JSON', fault: () => ({ kind: 'garbage' }), ...begun(OUTPUT) },
+  { name: 'a line of 48 MB', fault: () => ({ kind: 'huge', bytes: HUGE_BYTES }), ...begun(OUTPUT) },
   { name: 'a tool call of broken JSON', fault: () => ({ kind: 'tool_json' }), expected: { ...again(OUTPUT), charged: [100, 20] } },
   {
     name: 'an error event after status 200',
     fault: () => ({ kind: 'error' }),
-    expected: again(UNREACHABLE),
+    expected: { ...again(UNREACHABLE), charged: '~' },
     but: { anthropic: { code: OVERLOADED, charged: [100, 1] } },
   },
   { name: 'a page of HTML, status 200', fault: () => ({ kind: 'html' }), expected: again(OUTPUT) },
@@ -134,7 +140,7 @@ export function markdown(): string {
 
 function cellOf(one: FaultCase, provider: ProviderName): string {
   const outcome = expectedOf(one, provider)
-  const charged = outcome.charged === null ? 'nothing' : outcome.charged.join(' + ')
+  const charged = outcome.charged === null ? 'nothing' : outcome.charged === '~' ? '~' : outcome.charged.join(' + ')
   if (outcome.code === 'ok') return `the answer · 1 request · ${charged}`
   const which = one.deadline === undefined ? '' : ` \`${one.deadline}\``
   return `\`${outcome.code}\`${which} · ${outcome.retry} · ${requestsOf(outcome)} ${requestsOf(outcome) === 1 ? 'request' : 'requests'} · ${charged}`

@@ -1,6 +1,7 @@
 /** The adapters of the matrix, each with the server that speaks its wire format. */
 import type { Provider } from '../../../src/actors/provider.ts'
 import { anthropic } from '../../../src/actors/providers/anthropic.ts'
+import { ollama } from '../../../src/actors/providers/ollama.ts'
 import { openaiCompatible } from '../../../src/actors/providers/openai-compatible.ts'
 import { anthropicServer } from '../../wire/anthropic.ts'
 import type { Script } from '../../wire/exchange.ts'
@@ -32,5 +33,6 @@ export function serverOf(provider: ProviderName, script: Script): Promise<WireSe
 export function providerOf(provider: ProviderName, url: string): Provider {
   const apiKey = async (): Promise<string> => 'test-key'
   if (provider === 'anthropic') return anthropic({ apiKey, baseUrl: url })
+  if (provider === 'ollama') return ollama({ baseUrl: url })
   return openaiCompatible({ name: provider, apiKey, baseUrl: `${url}/v1` })
 }

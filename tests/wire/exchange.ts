@@ -25,7 +25,7 @@ import type { Seen } from './server.ts'
 /** JSON as it travels. */
 export type Data = { readonly [key: string]: unknown }
 
-export interface WireCall {
+interface WireCall {
   readonly id?: string
   readonly name: string
   readonly args: Data

@@ -5,6 +5,7 @@
  *   an HTTP status         401 403 | 404 | 429 503 529 | other 4xx | other 5xx           table below
  *   an error in a stream   it has no status, only a type: overloaded_error ...           the status that this type stands for
  *   a broken connection    refused, reset, no such host                                  E_PROVIDER_UNREACHABLE
+ *   silence                longer than Node's own fetch bears                            E_PROVIDER_TIMEOUT
  *   a line that is no JSON                                                               E_PROVIDER_OUTPUT
  *
  * What a person reads is ours. Words of the server are repeated only where a request was refused, and never what they quote of it: they may hold the prompt
@@ -58,6 +59,10 @@ const NO_MONEY = /insufficient_quota/
 /** What a server repeats of the prompt in a row, from so many characters on, is a quote. */
 const QUOTE_CHARS = 16
 
+/** Times of Node's own fetch, 300 s each, which cannot be set from here: until the headers, and between two pieces of a body. */
+const WHICH_TIME: Readonly<Record<string, string>> = { UND_ERR_HEADERS_TIMEOUT: 'first', UND_ERR_BODY_TIMEOUT: 'idle' }
+const CODE = /^[A-Z0-9_]{3,40}$/
+
 /** The failure in our words. Total. */
 export function refusalOf(thrown: unknown, asked: Asked): Refusal {
   const failure = causes(thrown).find((cause) => cause instanceof Failure)
@@ -108,7 +113,7 @@ function ofStatus(status: number, told: Told, thrown: unknown, asked: Asked): Re
   }
   const isModel = status === 404 ? /\bmodels?\b|model_not_found/i.test(about) : status === 400 && NO_MODEL.test(about)
   if (isModel) return never('E_MODEL_UNKNOWN', `${server} has no model ${asked.model ?? 'of that name'} (${status})`)
-  const again = againAfter(thrown, status)
+  const again = againAfter(thrown)
   if (status === 429 || status === 503 || status === 529) {
     const why = NO_MONEY.test(about) ? 'the quota is used up' : 'it asks to wait'
     return {
@@ -125,9 +130,9 @@ function ofStatus(status: number, told: Told, thrown: unknown, asked: Asked): Re
 }
 
 /** When it may be tried again: after the time that the server names, where it does. */
-function againAfter(thrown: unknown, status: number): Pick<Refusal, 'retry' | 'retryAfterMs'> {
+function againAfter(thrown: unknown): Pick<Refusal, 'retry' | 'retryAfterMs'> {
   const headers = isObject(thrown) ? thrown['headers'] : undefined
-  const { retry, retryAfterMs = 0 } = classify({ status: status === 503 ? status : 429, headers }, Date.now())
+  const { retry, retryAfterMs = 0 } = classify({ status: 429, headers }, Date.now())
   return retry === 'after' ? { retry, retryAfterMs: Math.min(retryAfterMs, RETRY_AFTER_MS_MAX) } : { retry: 'backoff' }
 }
 
@@ -142,10 +147,11 @@ function ofConnection(thrown: unknown, { server }: Asked): Refusal {
       details: { hint },
     }
   }
-  const code = chain
-    .map((cause) => (isObject(cause) ? cause['code'] : null))
-    .find((one) => typeof one === 'string' && /^[A-Z0-9_]{3,40}$/.test(one))
+  const code = chain.map((cause) => (isObject(cause) ? cause['code'] : null)).find((one) => typeof one === 'string' && CODE.test(one))
+  const which = WHICH_TIME[String(code)]
   const { retry } = classify(thrown, 0)
+  if (which !== undefined)
+    return { code: 'E_PROVIDER_TIMEOUT', message: `${server} was silent (${code})`, retry: 'backoff', details: { data: { which } } }
   const how = typeof code === 'string' ? ` (${code})` : ''
   return { code: 'E_PROVIDER_UNREACHABLE', message: `no connection to ${server}${how}`, retry: retry === 'never' ? 'never' : 'backoff' }
 }
@@ -154,7 +160,7 @@ function ofConnection(thrown: unknown, { server }: Asked): Refusal {
 function quotable(words: string, { key, prompt }: Asked): string {
   const line = sanitised(words.replace(/\p{Cc}/gu, ' '))
   const asked = prompt().replace(/\s+/g, ' ')
-  if (line === '' || (key !== null && line.includes(key))) return ''
+  if (line === '' || (key !== null && words.includes(key))) return ''
   for (let at = 0; at + QUOTE_CHARS <= line.length; at++) {
     if (asked.includes(line.slice(at, at + QUOTE_CHARS))) return ''
   }

@@ -32,7 +32,7 @@ export const misfitsOf = ({ toolCalls = [] }: Message): readonly Misfit[] =>
   })
 
 /** Is there a call in the text that nobody could read? Only where the answer has no call that was read. */
-export const isBrokenCall = ({ toolCalls = [], content }: Message): boolean => toolCalls.length === 0 && BROKEN_CALL.test(content)
+const isBrokenCall = ({ toolCalls = [], content }: Message): boolean => toolCalls.length === 0 && BROKEN_CALL.test(content)
 
 /** Must the answer be said again before anything of it is performed? */
 export const needsRepair = (message: Message): boolean => misfitsOf(message).length > 0 || isBrokenCall(message)

@@ -10,7 +10,7 @@
 import type { Chain, ModelRef } from './models.ts'
 
 /** What a local model counts of which nobody says how much it takes, GB. */
-export const VRAM_GB_DEFAULT = 8
+const VRAM_GB_DEFAULT = 8
 /** Providers whose models run on this machine, also where nothing is said of their memory. */
 const LOCAL_PROVIDERS = ['ollama']
 

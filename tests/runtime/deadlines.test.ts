@@ -50,6 +50,24 @@ test.each<[string, Lived, Act, number, object]>([
     { which: 'first', limitMs: 400, lastSeen: 'started, 20 ms after attempt 1 began' },
   ],
   [
+    'start, while a model is being loaded (P19): that is no output, and it has not begun',
+    { deadlines: { startMs: 500, firstMs: 100, idleMs: 10 } },
+    ({ progress }, after) => after(20, () => progress({ loading: true })),
+    500,
+    { which: 'start', limitMs: 500, lastSeen: 'alive, 20 ms after attempt 1 began' },
+  ],
+  [
+    'first, from where the model is there (P19), however long it was loaded',
+    { deadlines: { startMs: 500, firstMs: 100, idleMs: 10 } },
+    ({ progress, started }, after) => {
+      after(20, () => progress({ loading: true }))
+      after(400, () => progress({ loading: false }))
+      after(400, started)
+    },
+    500,
+    { which: 'first', limitMs: 100, lastSeen: 'started, 400 ms after attempt 1 began' },
+  ],
+  [
     'idle, of one that says nothing at all',
     { deadlines: { idleMs: 70 } },
     () => {},

@@ -46,7 +46,7 @@ export function ollamaServer({ baseUrl = BASE_URL, fetch = socketFetch, name = '
   const label = URL.canParse(baseUrl) ? `${name} at ${new URL(baseUrl).host}` : name
   const refusal: OllamaServer['refusal'] = (thrown, { model, prompt = () => '' }) => {
     const asked: Asked = { server: label, model, key: null, prompt }
-    return refusalOf(known(thrown, asked) ?? thrown, asked)
+    return refusalOf(known(thrown, asked) ?? asOfFetch(thrown), asked)
   }
   return {
     name,
@@ -70,6 +70,13 @@ export function ollamaServer({ baseUrl = BASE_URL, fetch = socketFetch, name = '
       })
     },
   }
+}
+
+/** Errors of a socket as a fetch throws them: their codes are no words of the server. */
+const asOfFetch = (thrown: unknown): unknown => {
+  const { code } = (thrown ?? {}) as { code?: unknown }
+  const isSocket = thrown instanceof Error && !(thrown instanceof Failure) && typeof code === 'string'
+  return isSocket ? new TypeError('fetch failed', { cause: thrown }) : thrown
 }
 
 /** What only a server of Ollama says. Null: nothing of that. */

@@ -101,12 +101,18 @@ async function listen(
     if (hasEnded && !isWhole) return false
     throw thrown
   } finally {
-    if (isWhole) await Promise.race([closed, pause(CLOSING_MS)])
+    if (isWhole) await within(CLOSING_MS, closed)
     socket.abort()
   }
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+/** Waits for it, and no longer than that. */
+async function within(ms: number, what: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  await Promise.race([what, late])
+  clearTimeout(timer)
+}
 
 /** Why the answer is not one to the whole prompt. The version is asked for only where the count is small: see ollama-window.ts. */
 async function cutBy(

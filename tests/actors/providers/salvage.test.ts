@@ -63,6 +63,7 @@ test.each([
 test.each([
   ['of a tool that was not offered', json({ name: 'run', args: { command: 'rm -rf /' } })],
   ['inside a sentence', `I called ${json(READ)} and it failed`],
+  ['at the end of a sentence', `I called ${json(READ)}`],
   ['at the start of a sentence', `${json(READ)} is what I called`],
   ['inside other JSON', `{"steps": [\n${json(READ)}\n]}`],
   ['inside JSON that is broken', `{"steps": [\n${json(READ)}\n],}`],

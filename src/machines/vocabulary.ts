@@ -107,6 +107,10 @@ export const message = z.strictObject({
   scripted: z.int().min(0).optional(),
   /** What a model thought before it answered, as its provider gave it: opaque, signed, and to be given back unchanged to the same provider. */
   thinking: z.strictObject({ provider: z.string(), blocks: z.array(z.json()) }).optional(),
+  /** A summary at the end of the conversation that it shortens, by a user: it stands for `count` messages, the first of which is `back` before it. */
+  summaryOf: z.strictObject({ back: z.int().positive(), count: z.int().positive() }).optional(),
+  /** Said by nobody: it is shown in the place of so many messages. Made by context.ts, never kept. */
+  standsFor: z.int().positive().optional(),
 })
 export type Message = z.infer<typeof message>
 

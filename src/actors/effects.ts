@@ -22,6 +22,8 @@ import {
   type WritePlanInput,
   type Written as WrittenData,
 } from '../machines/effects.ts'
+import { promptOf } from '../machines/prompt.ts'
+import { tokensOfTools } from '../machines/tokens.ts'
 import { type Check, type GateOutcome, verdict, type Workspace as WorkspaceData, workPlan } from '../machines/vocabulary.ts'
 import { head } from '../machines/work.ts'
 import { onDisk } from './disk.ts'
@@ -109,12 +111,29 @@ function generating(provider: Provider): EffectHandler<GenerateInput, GenerateOu
     perform: async (call) => {
       const { input, attempt, signal, progress } = call
       const { agent, item, turn } = input
-      const messages = call.thread(input.thread) as readonly Message[]
-      const request = { agent, item, turn, attempt, messages, tools: offers(input.tools), schema: schemaOf(input.format) }
+      const tools = offers(input.tools)
+      const messages = prompted(call, tools)
+      const request = { agent, item, turn, attempt, messages, tools, schema: schemaOf(input.format) }
       const result = await provider.generate({ ...request, outputTokensMax: OUTPUT_TOKENS_MAX }, { signal, progress })
       return settle(call, provider, result)
     },
   }
+}
+
+/** What the model is shown of the conversation. That something does not fit is on record. */
+function prompted(call: EffectCall<GenerateInput>, tools: readonly ToolOffer[]): readonly Message[] {
+  const { input } = call
+  const thread = (name: string): readonly Message[] => call.thread(name) as readonly Message[]
+  const prompt = promptOf({ input, thread, toolTokens: tokensOfTools(tools) })
+  if (!prompt.ok) {
+    const { needed, budget } = prompt
+    throw new Failure('E_CONTEXT_TOO_LARGE', `${input.agent}: ${needed} tokens at most must be said, the model takes ${budget}`)
+  }
+  if (prompt.dropped !== null || prompt.cut > 0) {
+    const item = input.item === null ? {} : { item: input.item }
+    call.note('context.compacted', { beforeTokens: prompt.wholeTokens, afterTokens: prompt.tokens, method: 'truncated', ...item })
+  }
+  return prompt.messages
 }
 
 function settle(call: EffectCall<GenerateInput>, provider: Provider, result: GenerateResult): GenerateOutput {

@@ -3,6 +3,7 @@
  *
  *   idle --task.assign--> working                         answers task.done {summary} | task.failed {error}
  *    |      deciding --no call waits, turns left--> generating --calls--> deciding
+ *    |         |--the same, and the conversation is long--> compacting --a summary, or a line in its place--> deciding
  *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
  *    |         |                                       '--no calls--> idle     the text is the summary
@@ -33,7 +34,9 @@ import {
   summaryOf,
   talk,
   unperformed,
+  windowOf,
 } from './coder-rules.ts'
+import { compactQuestion, openWindow, windowInput } from './compacting.ts'
 import type { WritePlan } from './effects.ts'
 import { NO_CALLS } from './tool-loops.ts'
 
@@ -56,6 +59,7 @@ export const coder = rules.createMachine({
     blockedTurn: 0,
     partial: null,
     circle: null,
+    window: openWindow(input.optimizer, input.window),
   }),
   output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
   initial: 'idle',
@@ -99,6 +103,7 @@ export const coder = rules.createMachine({
               target: '#coder.idle',
               actions: { type: 'fail', params: ({ context }) => ({ error: outOfTurns(context) }) },
             },
+            { guard: 'isFull', target: 'compacting' },
             { guard: 'nothingToCall', target: 'generating' },
             {
               guard: 'goesInCircles',
@@ -142,6 +147,7 @@ export const coder = rules.createMachine({
                 tools: [...CODER_TOOLS],
                 format: 'text',
                 promptChars: chars,
+                ...windowInput(windowOf(context), talk(context)),
               }
             },
             onDone: [
@@ -149,6 +155,7 @@ export const coder = rules.createMachine({
                 guard: { type: 'hasCalls', params: ({ event }) => event.output },
                 target: 'deciding',
                 actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
                   { type: 'queueCalls', params: ({ event }) => event.output },
                 ],
@@ -156,6 +163,7 @@ export const coder = rules.createMachine({
               {
                 target: '#coder.idle',
                 actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
                   { type: 'finish', params: ({ event }) => ({ summary: event.output.message.content }) },
                 ],
@@ -166,6 +174,17 @@ export const coder = rules.createMachine({
               { guard: ({ event }) => errorData(event.error).code === 'E_POISON', target: 'generating', reenter: true },
               { target: '#coder.idle', actions: { type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) } },
             ],
+          },
+        },
+        compacting: {
+          entry: [
+            'beginCompacting',
+            { type: 'ask', params: ({ context }) => compactQuestion(windowOf(context), talk(context), itemOf(context)) },
+          ],
+          on: {
+            'ask.answered': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
+            'ask.down': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
+            'ask.timed_out': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
           },
         },
         reading: {

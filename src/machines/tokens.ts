@@ -1,14 +1,14 @@
 /**
  * How many tokens a text takes, without the tokenizer of its model.
  *
- *   tokensAtMost    for budgets: too much rather than too little          prose 1.9 to 2.3 times, code 2.7 times what tokenizers count
+ *   tokensAtMost    for budgets: too much rather than too little          two to three times what tokenizers count for prose and code
  *   estimateTokens  what is likely; whoever shows it writes `~` before it
  *   calibrated      either of them, corrected by what the model itself has counted
  *
  * What is sure of every byte-level tokenizer (BPE over bytes, or SentencePiece with byte fallback) is one token a byte at most. That is kept where they come
- * close to it: digits, capitals, punctuation, controls, everything that is not ASCII. Only runs of small letters and spaces are counted as less, 0.6 and 0.5:
- * random small letters take up to 0.57 tokens each (Llama 2), a single one takes 1, and spaces hang on words or come in runs. `letters / 2`, the usual rule, is
- * too little for base64 (0.85), names in mixed case (0.70) and random words. tests/machines/tokens.test.ts holds the counts of four vocabularies. Text made
+ * close to it: digits, capitals, punctuation, controls, everything that is not ASCII. Only runs of small letters and spaces are counted as less, 0.7 and 0.5:
+ * random small letters take up to 0.61 tokens each (Llama 2), a single one takes 1, and spaces hang on words or come in runs. `letters / 2`, the usual rule, is
+ * too little for base64 (0.85), names in mixed case (0.74) and random words. tests/machines/tokens.test.ts holds the counts of four vocabularies. Text made
  * of rare pairs of letters against one vocabulary may still take more; so what a provider reports is believed, and a prompt that it refuses is E_CONTEXT_TOO_LARGE.
  */
 import type { Json } from '../json.ts'
@@ -17,7 +17,7 @@ import type { Message } from './vocabulary.ts'
 /** Counts the tokens of a text. */
 export type Count = (text: string) => number
 
-const SMALL_LETTER_TENTHS = 6
+const SMALL_LETTER_TENTHS = 7
 const SPACE_TENTHS = 5
 
 /** Tokens that a text takes at most. Never more than its UTF-8 bytes. */

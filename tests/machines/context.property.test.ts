@@ -111,6 +111,7 @@ function countsOf(said: readonly Message[], shown: readonly Message[]): string |
 }
 
 test('S11: whatever was said, a prompt is never over its budget and keeps what must be kept', () => {
+  const begun = process.cpuUsage()
   const seen = { built: 0, refused: 0, dropped: 0, cut: 0 }
   fc.assert(
     fc.property(scene, ({ moves, budget, more, byEstimate }) => {
@@ -132,7 +133,7 @@ test('S11: whatever was said, a prompt is never over its budget and keeps what m
     }),
     { numRuns: RUNS, seed: 11 },
   )
-  process.stderr.write(`S11: ${RUNS} conversations, ${JSON.stringify(seen)}\n`)
+  process.stderr.write(`S11: ${RUNS} conversations, ${JSON.stringify(seen)}, ${Math.round(process.cpuUsage(begun).user / 1_000)} ms\n`)
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan(RUNS / 20)
 })
 

@@ -31,7 +31,7 @@ export interface WindowLimits {
   readonly toolsTokens?: number | undefined
 }
 /** What the tools of a coder take at most. */
-export const TOOLS_TOKENS = 3_000
+export const TOOLS_TOKENS = 3_500
 const DEFAULTS = { mark: 0.8, keep: 0.3, turnsMin: 4, askMs: 180_000 }
 /** Smallest share that a stretch must free, and largest that its summary may take. */
 const GAIN_MIN = 0.2
@@ -72,18 +72,24 @@ const expectedOf = ({ limits }: Window, conversation: Conversation): number => t
 export const promptTokensOf = (window: Window, conversation: Conversation): number =>
   calibrated(expectedOf(window, conversation), reportedOf(window, conversation))
 
-/** What is to be made shorter: from the first answer on all but the newest ones. Null: nothing that would help. */
+/**
+ * What is to be made shorter: from the first answer on all but the newest ones. Null: nothing that would help. All of it is counted at its worst: of the shorter
+ * conversation its model has counted nothing yet, and it must fit all the same.
+ */
 export function stretchOf(window: Window, conversation: Conversation): Stretch | null {
   const { promptTokensMax, keep = DEFAULTS.keep } = window.limits
-  const { cuts = [] } = conversation
+  const { cuts = [], lastUser } = conversation
   const [from] = cuts
   if (promptTokensMax === undefined || from === undefined) return null
-  const whole = tokensOf(conversation)
-  const scale = promptTokensOf(window, conversation) / expectedOf(window, conversation)
-  const to = cuts.find((cut) => (whole - cut.tokens) * scale <= keep * promptTokensMax) ?? cuts.at(-1)
-  if (to === undefined || (to.tokens - from.tokens) * scale < GAIN_MIN * promptTokensMax) return null
-  return { from, to }
+  const others =
+    expectedOf(window, conversation) - tokensOf(conversation) + from.tokens + summaryTokens(promptTokensMax) + (lastUser?.tokens ?? 0)
+  const room = Math.min(keep * promptTokensMax, promptTokensMax - others)
+  const to = cuts.find((cut) => tokensOf(conversation) - cut.tokens <= room) ?? cuts.at(-1)
+  return to === undefined || to.tokens - from.tokens < GAIN_MIN * promptTokensMax ? null : { from, to }
 }
+
+/** What a summary may take. */
+const summaryTokens = (promptTokensMax: number): number => Math.max(SUMMARY_TOKENS_MIN, Math.floor(promptTokensMax * SUMMARY_MAX))
 
 /** Is it time? */
 export function isFull(window: Window, conversation: Conversation): boolean {
@@ -102,7 +108,7 @@ export const isAbout = (window: Window, event: { readonly id?: string }): boolea
 export function compactQuestion(window: Window, conversation: Conversation, item: string): AskParams {
   const { promptTokensMax = 0, askMs = DEFAULTS.askMs } = window.limits
   const { from, to } = stretchOf(window, conversation) ?? NOTHING
-  const budgetTokens = Math.max(SUMMARY_TOKENS_MIN, Math.floor(promptTokensMax * SUMMARY_MAX))
+  const budgetTokens = summaryTokens(promptTokensMax)
   const stretch = { thread: conversation.thread, ...placesOf(conversation, { from, to }), tokens: to.tokens - from.tokens }
   return {
     id: idOf(window),
@@ -153,15 +159,23 @@ function without(conversation: Conversation, { from, to }: Stretch, message: Mes
   return { ...conversation, length: length + 1, tokens, chars: Math.min(conversation.chars, 2 * tokens), cuts: [from, ...later] }
 }
 
-/** What a model has counted, kept for the next prompt. What was not whole, or is of no model, teaches nothing. */
+/**
+ * What a model has counted, kept for the next prompt. What was cut, or is of no model, teaches nothing. Nor does a count that cannot be: less than before although
+ * the conversation has only grown (some servers leave out what they had cached), or next to nothing.
+ */
 export function learned(window: Window, conversation: Conversation, { usage }: Pick<GenerateOutput, 'usage'>): Window {
   const { promptTokensMax } = window.limits
   const expectedTokens = expectedOf(window, conversation)
   const { inputTokens: tokens, model = null, simulated = false } = usage
-  if (promptTokensMax === undefined || simulated || tokens <= 0 || promptTokensOf(window, conversation) > promptTokensMax) return window
+  if (promptTokensMax === undefined || simulated || promptTokensOf(window, conversation) > promptTokensMax) return window
+  const before = reportedOf(window, conversation)
+  const least = before === null || before.length === 0 ? 0 : before.tokens
+  if (tokens < least || tokens * UNBELIEVABLE < expectedTokens) return window
   const { thread, length } = conversation
   return { ...window, reported: { model, expectedTokens, tokens, thread, length } }
 }
+/** No text takes so many times less than it may at most. */
+const UNBELIEVABLE = 8
 
 /** What of it goes into the input of a model call. */
 export function windowInput(window: Window, conversation: Conversation): Pick<GenerateInput, 'promptTokensMax' | 'known'> {

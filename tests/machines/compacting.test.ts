@@ -141,6 +141,17 @@ test('what a model has counted is believed for the next prompt, and forgotten wh
   expect(learned(window(), conversation, { usage: { ...usage, simulated: true } }).reported).toBe(null)
 })
 
+test('a count that cannot be is not believed', () => {
+  const { conversation } = talking(8)
+  const usage = { inputTokens: 1_500, outputTokens: 5, costUsd: null }
+  const knowing = learned(window({ promptTokensMax: 2_500 }), conversation, { usage })
+  const conversations = grown({ address: '/team/coder', conversations: [conversation] }, 'flag', exchange(9))
+  const next = conversationOf({ address: '/team/coder', conversations }, 'flag')
+  const heard = (inputTokens: number) => learned(knowing, next, { usage: { ...usage, inputTokens } }).reported?.tokens
+  expect([1_600, 1_499, 0].map(heard)).toEqual([1_600, 1_500, 1_500])
+  expect(learned(window({ promptTokensMax: 2_500 }), conversation, { usage: { ...usage, inputTokens: 100 } }).reported).toBe(null)
+})
+
 test('a prompt that its model is known to have room for is whole, although it would not fit at its worst', () => {
   const { conversation, thread } = talking(8)
   const request = { thread: () => thread, toolTokens: 0 }

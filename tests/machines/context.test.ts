@@ -111,6 +111,12 @@ test('a text is cut without breaking a character, and not where the note would m
   expect(middleCut('😀'.repeat(100), 51).isWellFormed()).toBe(true)
 })
 
+test("a line about what is left out is nobody's words: what a user said before it is kept", () => {
+  const messages = [system, user('last words '.repeat(30)), note(4), calls('1'), result('1')]
+  const built = buildContext({ messages, budgetTokens: 200, measure: ({ content }) => content.length })
+  expect(built).toEqual({ ok: false, needed: 373, budget: 200 })
+})
+
 test('an empty conversation is an empty prompt', () => {
   expect(within(0, [])).toEqual({ ok: true, messages: [], tokens: 0, wholeTokens: 0, dropped: null, cut: 0 })
 })

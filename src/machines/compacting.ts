@@ -69,7 +69,7 @@ const reportedOf = ({ reported }: Window, { thread }: Conversation): Window['rep
 const expectedOf = ({ limits }: Window, conversation: Conversation): number => tokensOf(conversation) + (limits.toolsTokens ?? TOOLS_TOKENS)
 
 /** Tokens that the next prompt takes, tools included: what the model has counted, and what came since at its worst. */
-export const promptTokensOf = (window: Window, conversation: Conversation): number =>
+const promptTokensOf = (window: Window, conversation: Conversation): number =>
   calibrated(expectedOf(window, conversation), reportedOf(window, conversation))
 
 /**

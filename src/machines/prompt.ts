@@ -70,7 +70,7 @@ function withStretch(
 }
 
 /** A stretch as text, each of its messages cut to so many characters. */
-export function transcriptOf(stretch: readonly Message[], chars: number): string {
+function transcriptOf(stretch: readonly Message[], chars: number): string {
   const messages = historyOf(stretch).groups.flatMap((group) => group.messages)
   return messages.map((message) => `--- ${titleOf(message)}\n${middleCut(said(message), chars)}`).join('\n')
 }

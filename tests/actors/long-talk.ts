@@ -27,7 +27,7 @@ const FILE_CHARS = 1_800
 export const WINDOW = 6_000
 
 /** What the optimizer's model does: a short summary, one that is longer than what it stands for, a failure. */
-export type Optimizing = 'summary' | 'long' | 'failure'
+type Optimizing = 'summary' | 'long' | 'failure'
 
 export interface TalkOptions {
   readonly folder: string
@@ -41,7 +41,7 @@ export interface TalkOptions {
 }
 
 /** What was asked of the models, in order. */
-export interface Asked extends GenerateRequest {
+interface Asked extends GenerateRequest {
   /** As the model counts. */
   readonly tokens: number
 }

@@ -4,10 +4,11 @@
 import { type AnyActorRef, assertEvent, assign, cancel, emit, enqueueActions, sendTo, setup } from 'xstate'
 import { type ErrorData, errorData } from '../errors.ts'
 import type { Json } from '../json.ts'
-import type { ThreadAppend } from '../protocol.ts'
+import type { Address, AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
 import { blocked, circleOf, type Judged, judged, nudged, POLLING_MS, settled } from './coder-loops.ts'
-import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf } from './conversation.ts'
-import { generate, planWrite, read, write } from './effects.ts'
+import { isAbout, isFull, learned, openWindow, shortened, type Window, type WindowLimits } from './compacting.ts'
+import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf, withConversation } from './conversation.ts'
+import { type GenerateOutput, generate, planWrite, read, write } from './effects.ts'
 import { type Calling, freshCall, hasAnother, type ModelInput, switched, switchOf } from './model-call.ts'
 import { NO_CALLS, pollingExpired, type ToolLoopOptions, type ToolMemory } from './tool-loops.ts'
 import { type Message, reasons, type TaskAssign, type ToolCall, taskAbandon, taskAssign } from './vocabulary.ts'
@@ -27,6 +28,10 @@ export interface CoderInput extends ModelInput {
   readonly iterationsMax?: number | undefined
   /** How circles of tool calls are judged. `pollingMs`: how long it may poll without seeing anything new; default ten minutes. */
   readonly loops?: (ToolLoopOptions & { readonly pollingMs?: number | undefined }) | undefined
+  /** Who makes long conversations shorter; left out: nobody, what does not fit is left out. */
+  readonly optimizer?: Address | undefined
+  /** What prompts may take. */
+  readonly window?: WindowLimits | undefined
 }
 
 /** A file as the model knows it. */
@@ -57,6 +62,8 @@ export interface CoderContext extends Calling {
   readonly partial: { readonly files: readonly string[]; readonly turn: number } | null
   /** Why this life ends: tool calls that went in circles. */
   readonly circle: ErrorData | null
+  /** What prompts may take, and how long conversations became shorter. Absent in a context of an earlier version. */
+  readonly window?: Window
 }
 
 type CoderEvent =
@@ -64,6 +71,7 @@ type CoderEvent =
   | { type: 'task.abandon'; item: string; replyTo?: AnyActorRef }
   | { type: 'polling.expired' }
   | { type: 'shutdown' }
+  | AskEvent
 
 /** Id of the item at hand. */
 export const itemOf = (context: CoderContext): string => context.task?.item ?? ''
@@ -72,6 +80,8 @@ export const callOf = (context: CoderContext): ToolCall => context.calls[0] ?? {
 const topicAtHand = (context: CoderContext): string => context.task?.topic ?? ''
 /** The conversation about the item at hand. */
 export const talk = (context: CoderContext): Conversation => conversationOf(context, topicAtHand(context))
+/** What prompts about it may take. */
+export const windowOf = ({ window }: CoderContext): Window => window ?? openWindow(undefined, undefined)
 const pathOf = (path: unknown): string => (typeof path === 'string' ? path.replace(/^(?:\.\/)+/, '') : '')
 /** Hash of the file that the call at hand is about, as it was seen last; null where it was never seen. */
 export const seenHash = (context: CoderContext): string | null =>
@@ -159,6 +169,8 @@ export const rules = setup({
     goesInCircles: ({ context }) => context.judged?.verdict === 'escalate',
     isBlocked: ({ context }) => context.judged?.verdict === 'block',
     nothingToCall: ({ context }) => context.calls.length === 0,
+    isFull: ({ context }) => context.calls.length === 0 && isFull(windowOf(context), talk(context)),
+    isLate: ({ context, event }) => !isAbout(windowOf(context), event as { id?: string }),
     outOfTurns: ({ context }) => context.calls.length === 0 && talk(context).turns >= context.iterationsMax,
     isRead: ({ context }) => READS.includes(callOf(context).name),
     isWrite: ({ context }) => WRITES.includes(callOf(context).name),
@@ -168,6 +180,19 @@ export const rules = setup({
   },
   actions: {
     'thread.append': (_, _params: ThreadAppend) => {},
+    ask: (_, _params: AskParams) => {},
+    beginCompacting: assign(({ context }) => ({ window: { ...windowOf(context), asked: windowOf(context).asked + 1 } })),
+    /** The stretch is replaced by its summary, or by a line where there is none. */
+    compact: enqueueActions(({ context, event, enqueue }) => {
+      const made = shortened(windowOf(context), talk(context), event as AskEvent)
+      if (made === null) return
+      const append = enqueue as unknown as (action: { type: 'thread.append'; params: ThreadAppend }) => void
+      append({ type: 'thread.append', params: appending(context, topicAtHand(context), [made.message]) })
+      enqueue.assign({ window: made.window, conversations: withConversation(context, made.conversation) })
+      enqueue.emit({ type: 'context.compacted', ...made.fact, item: itemOf(context) })
+    }),
+    /** What the model has counted, before its answer is said. */
+    learn: assign(({ context }, output: GenerateOutput) => ({ window: learned(windowOf(context), talk(context), output) })),
     say: enqueueActions(({ context, enqueue }, params: { topic: string; messages: readonly Message[] }) =>
       saying(enqueue, context, params),
     ),

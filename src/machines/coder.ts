@@ -3,6 +3,7 @@
  *
  *   idle --task.assign--> working                         answers task.done {summary} | task.failed {error}
  *    |      deciding --no call waits, turns left--> generating --calls--> deciding
+ *    |         |--the same, and the conversation is long--> compacting --a summary, or a line in its place--> deciding
  *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
  *    |         |                                       '--no calls--> idle     the text is the summary
@@ -34,7 +35,9 @@ import {
   summaryOf,
   talk,
   unperformed,
+  windowOf,
 } from './coder-rules.ts'
+import { compactQuestion, openWindow, windowInput } from './compacting.ts'
 import type { WritePlan } from './effects.ts'
 import { askedOf, callingOf, failedCall } from './model-call.ts'
 import { NO_CALLS } from './tool-loops.ts'
@@ -59,6 +62,7 @@ export const coder = rules.createMachine({
     partial: null,
     circle: null,
     ...callingOf(input),
+    window: openWindow(input.optimizer, input.window),
   }),
   output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
   initial: 'idle',
@@ -102,6 +106,7 @@ export const coder = rules.createMachine({
               target: '#coder.idle',
               actions: { type: 'fail', params: ({ context }) => ({ error: outOfTurns(context) }) },
             },
+            { guard: 'isFull', target: 'compacting' },
             { guard: 'nothingToCall', target: 'generating' },
             {
               guard: 'goesInCircles',
@@ -146,6 +151,7 @@ export const coder = rules.createMachine({
                 format: 'text',
                 promptChars: chars,
                 ...askedOf(context),
+                ...windowInput(windowOf(context), talk(context)),
               }
             },
             onDone: [
@@ -153,6 +159,7 @@ export const coder = rules.createMachine({
                 guard: { type: 'hasCalls', params: ({ event }) => event.output },
                 target: 'deciding',
                 actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
                   { type: 'queueCalls', params: ({ event }) => event.output },
                 ],
@@ -160,6 +167,7 @@ export const coder = rules.createMachine({
               {
                 target: '#coder.idle',
                 actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
                   { type: 'finish', params: ({ event }) => ({ summary: event.output.message.content }) },
                 ],
@@ -182,6 +190,17 @@ export const coder = rules.createMachine({
                 actions: { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) },
               },
             ],
+          },
+        },
+        compacting: {
+          entry: [
+            'beginCompacting',
+            { type: 'ask', params: ({ context }) => compactQuestion(windowOf(context), talk(context), itemOf(context)) },
+          ],
+          on: {
+            'ask.answered': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
+            'ask.down': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
+            'ask.timed_out': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
           },
         },
         reading: {

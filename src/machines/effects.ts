@@ -44,10 +44,14 @@ const generateInput = z.strictObject({
   promptChars: z.int().min(0),
   /** Who is asked. Left out: the first provider of the registry, as it likes. */
   model: modelRef.optional(),
-  /** Tokens that the prompt may take; what does not fit is left out as context.ts says. Left out: all of the conversation. */
+  /** Tokens that the prompt may take, tools included; what does not fit is left out as context.ts says. Left out: all of the conversation. */
   promptTokensMax: z.int().positive().optional(),
   /** Somebody else can be asked: where the provider is known to be down, it fails at once instead of waiting for it. */
   failFast: z.boolean().optional(),
+  /** What `model` has counted for this conversation as it was `since` messages ago, tools included. The whole of it may fit although the worst case would not. */
+  known: z.strictObject({ model: z.string().nullable(), tokens: z.int().min(0), since: z.int().min(0) }).optional(),
+  /** Part of another thread that is shown as text before the conversation: `count` messages, the first of which is `back` before its end. */
+  stretch: z.strictObject({ thread: z.string(), back: z.int().positive(), count: z.int().positive() }).optional(),
 })
 export type GenerateInput = z.infer<typeof generateInput>
 

@@ -3,6 +3,7 @@ import { type AnyActorRef, createActor, fromCallback, fromPromise, SimulatedCloc
 import { coder } from '../../src/machines/coder.ts'
 import type { CoderInput } from '../../src/machines/coder-rules.ts'
 import type { Message } from '../../src/machines/vocabulary.ts'
+import type { AskParams } from '../../src/protocol.ts'
 import { WORKSPACE } from './orchestrator-play.ts'
 
 type Said = Partial<Message> | { code: string; message: string }
@@ -13,6 +14,8 @@ export interface Fakes {
   readonly write?: (input: object) => unknown
   readonly iterationsMax?: number
   readonly loops?: CoderInput['loops']
+  /** Has an optimizer at `/team/optimizer`, whom nobody answers for but the test. */
+  readonly window?: CoderInput['window']
 }
 
 export const ASSIGN = {
@@ -32,6 +35,7 @@ export const call = (name: string, args: object, id = `c-${name}`) => ({ id, nam
 export function coding(fakes: Fakes) {
   const effects: unknown[] = []
   const appended: Message[] = []
+  const asks: AskParams[] = []
   const answers: { type: string; [key: string]: unknown }[] = []
   let asked = 0
   let awaited: () => void = () => {}
@@ -54,7 +58,10 @@ export function coding(fakes: Fakes) {
       planWrite: perform('planWrite', fakes.planWrite ?? (() => ({ path: 'src/cli.ts', before: 'h1', after: 'h2', content: 'x' }))),
       write: perform('write', fakes.write ?? (() => ({ path: 'src/cli.ts', hash: 'h2' }))),
     } as never,
-    actions: { 'thread.append': (_, params) => void appended.push(...(params.items as readonly Message[])) },
+    actions: {
+      'thread.append': (_, params) => void appended.push(...(params.items as readonly Message[])),
+      ask: (_, params) => void asks.push(params),
+    },
   })
   const asker = createActor(
     fromCallback<{ type: string }>(({ receive }) =>
@@ -70,6 +77,7 @@ export function coding(fakes: Fakes) {
     system: 'You code.',
     ...(fakes.iterationsMax === undefined ? {} : { iterationsMax: fakes.iterationsMax }),
     ...(fakes.loops === undefined ? {} : { loops: fakes.loops }),
+    ...(fakes.window === undefined ? {} : { window: fakes.window, optimizer: '/team/optimizer' }),
   }
   const clock = new SimulatedClock()
   const facts: { type: string; [key: string]: unknown }[] = []
@@ -86,7 +94,7 @@ export function coding(fakes: Fakes) {
     await answered
     return answers.at(-1)!
   }
-  return { actor, asker, assign, effects, appended, answers, facts, clock }
+  return { actor, asker, assign, effects, asks, appended, answers, facts, clock }
 }
 
 /** Waits for what will hold soon. */

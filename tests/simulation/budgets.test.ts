@@ -38,7 +38,7 @@ async function play(seed: number, planted: Planted = {}) {
     },
     { ...planted, store: (inner) => (store = (planted.store ?? ((same) => same))(inner)) },
   )
-  return { report, world, effects: store!.effects('SIMULATED') }
+  return { report, world, effects: report.failure === null ? store!.effects('SIMULATED') : [] }
 }
 
 type Played = Awaited<ReturnType<typeof play>>

@@ -9,6 +9,7 @@
 import { continued, type Tapes } from './actors/cassettes/seam.ts'
 import type { Providers } from './actors/generating.ts'
 import type { ModelPlan } from './actors/models.ts'
+import type { Gates } from './actors/provider-gate.ts'
 import type { Task } from './actors/task.ts'
 import type { Workspace } from './actors/workspace.ts'
 import type { Config } from './config.ts'
@@ -94,6 +95,8 @@ export function budgetOf(config: Config, { task, budget = {} }: Pick<StartTask, 
  */
 export function openApp(config: Config, source: ProviderSource = NOBODY): App {
   const store = sqliteStore({ path: config.database })
+  let gates: Promise<Gates> | null = null
+  const parts: Parts = { store, config, source, gates: () => (gates ??= openGates(config)) }
   return {
     store,
     start: async (options) => {
@@ -104,7 +107,7 @@ export function openApp(config: Config, source: ProviderSource = NOBODY): App {
         models: models?.simulated === false ? models : undefined,
       })
       const meta: RunMeta = { task, file, dir, version, models, record, replay }
-      const { troupe, close } = await createTeam(store, config, meta, source)
+      const { troupe, close } = await createTeam(parts, meta)
       const deadline = options.deadlineMs ?? deadlineMs
       const session = await troupe.start(tree, {
         name: options.name,
@@ -120,7 +123,7 @@ export function openApp(config: Config, source: ProviderSource = NOBODY): App {
     resume: async (run, { record, replay, ...options } = {}) => {
       const meta = metaOf(store, run)
       const tapes = continued(meta, { record, replay })
-      const { troupe, close } = await createTeam(store, config, { ...meta, ...tapes }, source, tapes.append)
+      const { troupe, close } = await createTeam(parts, { ...meta, ...tapes }, tapes.append)
       return closing(await troupe.resume(run, options), close)
     },
     tidy: (run) => tidy(store, run),
@@ -139,24 +142,43 @@ function closing(session: RunSession, close: () => Promise<void>): RunSession {
   return session
 }
 
-async function createTeam(store: Store, config: Config, meta: RunMeta, source: ProviderSource, append = false) {
+interface Parts {
+  readonly store: Store
+  readonly config: Config
+  readonly source: ProviderSource
+  /** One for each provider of this process, whatever the run. */
+  readonly gates: () => Promise<Gates>
+}
+
+async function openGates(config: Config): Promise<Gates> {
+  const [{ providerGates }, { placeOf }, { systemClock }] = await Promise.all([
+    import('./actors/provider-gate.ts'),
+    import('./actors/provider-places.ts'),
+    import('./runtime/clocks/system.ts'),
+  ])
+  const settings = config.settings()
+  const vramGb = settings.general.totalVramGb - settings.general.reserveVramGb
+  return providerGates({ clock: systemClock, settings: (name) => ({ ...placeOf(settings, name), vramGb }) })
+}
+
+async function createTeam({ store, config, source, gates }: Parts, meta: RunMeta, append = false) {
   const [{ createTroupe }, { teamMachines }, { scripted }] = await Promise.all([
     import('./actors/troupe.ts'),
     import('./actors/team.ts'),
     import('./actors/providers/scripted.ts'),
   ])
   const { task, models, record, replay } = meta
-  const { providers, close } = await (models === undefined || models.simulated
-    ? NOBODY([])
-    : source(models.providers, { record, replay, append }))
-  const all = { ...providers, scripted: scripted(task.replies) }
-  return { troupe: createTroupe({ store, machines: teamMachines, providers: all, workDir: config.work }), close }
+  const script = { scripted: scripted(task.replies) }
+  const common = { store, machines: teamMachines, workDir: config.work }
+  if (models === undefined || models.simulated) return { troupe: createTroupe({ ...common, providers: script }), close: async () => {} }
+  const { providers, close } = await source(models.providers, { record, replay, append })
+  return { troupe: createTroupe({ ...common, providers: { ...providers, ...script }, gates: await gates() }), close }
 }
 
-/** Does this run get its replies from a script? A run of a program of one's own has its own models. */
+/** Does this run get its replies from a script or a tape? A run of a program of one's own has its own models. */
 export function isSimulated({ meta }: Pick<RunRow, 'meta'>): boolean {
-  const { task, models } = (meta ?? {}) as Partial<RunMeta>
-  return task !== undefined && (models?.simulated ?? true)
+  const { task, models, replay } = (meta ?? {}) as Partial<RunMeta>
+  return task !== undefined && (replay !== undefined || (models?.simulated ?? true))
 }
 
 /** @throws {UserError} `E_RUN_NOT_FOUND`; `E_INPUT_CHANGED` for a run that was not started from a task. */

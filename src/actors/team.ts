@@ -5,6 +5,7 @@
  *   /team/coder            permanent
  *   /team/reviewer         permanent
  *   /team/executor         permanent
+ *   /team/optimizer        permanent, where models are asked: keeps conversations within their windows
  *   /team/orchestrator     transient, significant: its output is the output of the run
  *
  * The orchestrator is started last, so that everybody it asks is there. A restart goes on from the last committed snapshot.
@@ -17,19 +18,22 @@ import { coder } from '../machines/coder.ts'
 import type { CoderInput } from '../machines/coder-rules.ts'
 import { executor } from '../machines/executor.ts'
 import type { OrchestratorInput } from '../machines/ledger.ts'
-import type { ModelInput } from '../machines/model-call.ts'
+import { type ModelInput, promptTokensMax } from '../machines/model-call.ts'
 import type { Chain } from '../machines/models.ts'
+import { type OptimizerInput, optimizer } from '../machines/optimizer.ts'
 import { orchestrator } from '../machines/orchestrator.ts'
 import { type ReviewerInput, reviewer } from '../machines/reviewer.ts'
 import type { Budget, ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
 import { CODER } from './prompts/coder.ts'
+import { OPTIMIZER } from './prompts/optimizer.ts'
 import { ORCHESTRATOR } from './prompts/orchestrator.ts'
 import { REVIEWER } from './prompts/reviewer.ts'
 import type { Task } from './task.ts'
 
 /** The team's machines by the names that {@link teamTree} uses: `createTroupe({ machines: teamMachines, ... })`. */
-export const teamMachines = { orchestrator, coder, reviewer, executor }
+export const teamMachines = { orchestrator, coder, reviewer, executor, optimizer }
 
+const OPTIMIZER_ADDRESS = '/team/optimizer'
 const peers = { coder: '/team/coder', reviewer: '/team/reviewer', executor: '/team/executor' }
 
 export interface TeamOptions {
@@ -39,7 +43,7 @@ export interface TeamOptions {
   readonly models?: TeamModels | undefined
 }
 
-type Thinker = 'orchestrator' | 'coder' | 'reviewer'
+type Thinker = 'orchestrator' | 'coder' | 'reviewer' | 'optimizer'
 
 /** Chains, and the tokens that prompts of each agent may take together with their answer. An empty chain is none. */
 export interface TeamModels {
@@ -81,6 +85,9 @@ export function teamTree(task: Task, { dir, models }: TeamOptions): TeamStart {
       ...common,
     },
   ]
+  // Conversations with a model have a window; those of a script have none, and nobody to keep them within it.
+  const keeper = optimizerInput(models)
+  if (keeper !== null) children.unshift({ id: 'optimizer', src: 'optimizer', input: keeper, ...permanent })
   const flags = { strategy, intensity, periodMs, ...(backoff === null ? {} : { backoff }) }
   return {
     tree: checked({ id: 'team', ...flags, autoShutdown: 'any_significant', children }),
@@ -121,7 +128,23 @@ function coderInput(task: Task, models: TeamModels | undefined): Json {
   const { polling, pollingMs } = task.loops
   const { iterationsMax } = task.agents.coder
   const loops = { polling, pollingMs }
-  const input = { address: peers.coder, system: CODER, iterationsMax, loops, ...modelsOf('coder', models) } satisfies CoderInput
+  const own = modelsOf('coder', models)
+  const input = { address: peers.coder, system: CODER, iterationsMax, loops, ...own, ...windowOf(own) } satisfies CoderInput
+  return input as unknown as Json
+}
+
+/** The window of the model that is asked first, and who keeps the conversation within it. */
+function windowOf({ models: [first] = [], contextTokensMax }: ModelInput): Pick<CoderInput, 'optimizer' | 'window'> {
+  if (first === undefined) return {}
+  return { optimizer: OPTIMIZER_ADDRESS, window: { promptTokensMax: promptTokensMax(first, contextTokensMax ?? null) } }
+}
+
+function optimizerInput(models: TeamModels | undefined): Json | null {
+  const own = modelsOf('optimizer', models)
+  const [first] = own.models ?? []
+  if (first === undefined) return null
+  const room = promptTokensMax(first, own.contextTokensMax ?? null)
+  const input = { address: OPTIMIZER_ADDRESS, system: OPTIMIZER, promptTokensMax: room, ...own } satisfies OptimizerInput
   return input as unknown as Json
 }
 

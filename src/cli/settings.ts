@@ -1,5 +1,7 @@
 /** The configuration as verbs use it: its warnings are said once, and keys are looked for where it says. */
 import { join } from 'node:path'
+import type { ResponseCache } from '../actors/cache.ts'
+import { diskCache } from '../actors/caches/disk.ts'
 import { openSeam } from '../actors/cassettes/seam.ts'
 import { environmentKeys } from '../actors/credentials/environment.ts'
 import { keyFile } from '../actors/credentials/key-file.ts'
@@ -8,6 +10,7 @@ import { type Credentials, createCredentials, type FoundKey } from '../actors/cr
 import { keysOf, providersOf } from '../actors/provider-factory.ts'
 import type { ProviderSource } from '../app.ts'
 import type { Config } from '../config.ts'
+import { errorData } from '../errors.ts'
 import type { Context } from './context.ts'
 
 type Settings = ReturnType<Config['settings']>
@@ -40,7 +43,15 @@ export function providerSource(context: Context): ProviderSource {
     const found = needsKeys ? await keysOf(names, { settings, credentials }) : new Map<string, FoundKey>()
     // Its own keys are known by their value, so none gets onto a tape whatever it looks like.
     const seam = await openSeam({ ...tapes, secrets: [...found.values()].map(({ key }) => key.reveal()) })
-    const providers = await providersOf(names, { settings, found, fetch: seam.fetch })
-    return { providers, close: () => seam.close() }
+    if (seam.torn !== null) context.io.err(`note: the tape ended in a torn line; it was cut off (${seam.torn.bytes} bytes)`)
+    const providers = await providersOf(names, { settings, found, seam, cache: cacheOf(context, settings) })
+    const unkept = (error: unknown): void => context.io.err(`warning: not all of the run is on its tape: ${errorData(error).message}`)
+    return { providers, close: () => seam.close().catch(unkept) }
   }
+}
+
+/** Answers that are kept, where the configuration says so. */
+function cacheOf({ config, io }: Context, { cache: { mode, bytesMax } }: Settings): ResponseCache | undefined {
+  if (mode === 'off') return undefined
+  return diskCache({ root: join(config.home, 'cache'), mode, bytesMax, warn: (message) => io.err(`warning: ${message}`) })
 }

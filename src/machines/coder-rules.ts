@@ -5,6 +5,7 @@ import { type AnyActorRef, assertEvent, assign, cancel, emit, enqueueActions, se
 import { type ErrorData, errorData } from '../errors.ts'
 import type { Json } from '../json.ts'
 import type { Address, AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
+import { cannotRepair, isSilent, misfit, mustRepair, NO_SLIPS, type Slips, slipped } from './coder-answers.ts'
 import { blocked, circleOf, type Judged, judged, nudged, POLLING_MS, settled } from './coder-loops.ts'
 import { isAbout, isFull, learned, openWindow, shortened, type Window, type WindowLimits } from './compacting.ts'
 import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf, withConversation } from './conversation.ts'
@@ -60,6 +61,8 @@ export interface CoderContext extends Calling {
   readonly blockedTurn: number
   /** What is there of this item so far, for whoever waits for it no longer: files that were written, and answers of the model. */
   readonly partial: { readonly files: readonly string[]; readonly turn: number } | null
+  /** Answers in a row that could not be used. Absent: none so far. */
+  readonly slips?: Slips | undefined
   /** Why this life ends: tool calls that went in circles. */
   readonly circle: ErrorData | null
   /** What prompts may take, and how long conversations became shorter. Absent in a context of an earlier version. */
@@ -99,8 +102,10 @@ export const refused = (thrown: unknown): string => {
 const results = (calls: readonly ToolCall[], content: string): readonly Message[] =>
   calls.map((call) => ({ role: 'tool', toolCallId: call.id, content: head(content, RESULT_CHARS_MAX) }))
 
+/** Messages of the conversation at hand. */
+export const told = (context: CoderContext, messages: readonly Message[]) => ({ topic: topicAtHand(context), messages })
 /** An answer of the model, as it goes into the conversation. */
-export const answered = (context: CoderContext, message: Message) => ({ topic: topicAtHand(context), messages: [message] })
+export const answered = (context: CoderContext, message: Message) => told(context, [message])
 /** What the model is told about a tool that does not exist. */
 export const noSuchTool = (context: CoderContext): string =>
   `there is no tool '${callOf(context).name}'; there are: ${CODER_TOOLS.join(', ')}`
@@ -176,6 +181,11 @@ export const rules = setup({
     isWrite: ({ context }) => WRITES.includes(callOf(context).name),
     hasAnotherModel: ({ context }, params: { error: unknown }) => hasAnother(context, params.error),
     isDone: ({ context }) => callOf(context).name === 'done',
+    mustRepair: ({ context }, params: { output: GenerateOutput }) => mustRepair(context, params.output),
+    cannotRepair: ({ context }, params: { output: GenerateOutput }) => cannotRepair(context, params.output),
+    givesUpModel: ({ context }, params: { output: GenerateOutput }) =>
+      cannotRepair(context, params.output) && hasAnother(context, misfit(params.output)),
+    isSilent: ({ context }, params: { output: GenerateOutput }) => isSilent(context, params.output),
     hasCalls: (_, params: { message: Message }) => (params.message.toolCalls ?? []).length > 0,
   },
   actions: {
@@ -208,6 +218,8 @@ export const rules = setup({
       calls: params.message.toolCalls ?? [],
       partial: { files: context.partial?.files ?? [], turn: talk(context).turns },
     })),
+    countSlip: assign(({ context }, params: { kind: keyof Slips }) => ({ slips: slipped(context, params.kind) })),
+    forgetSlips: assign(({ context }) => (context.slips === undefined ? {} : { slips: NO_SLIPS })),
     judge: assign(({ context }) => ({
       judged: context.calls.length === 0 ? null : judged(context, callOf(context), talk(context).turns),
       ...freshCall(context),

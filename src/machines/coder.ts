@@ -6,7 +6,9 @@
  *    |         |--the same, and the conversation is long--> compacting --a summary, or a line in its place--> deciding
  *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
- *    |         |                                       '--no calls--> idle     the text is the summary
+ *    |         |                               |--a call that does not fit--> deciding     told once, then the next model is asked
+ *    |         |                               |--text, nothing decided--> deciding        told twice, then as below; a script is taken at its word
+ *    |         |                               '--no calls--> idle     the text is the summary
  *    |         |--turns used up--> idle                                        E_LIMIT_TURNS
  *    |         |--the model failed, another may help--> generating                fact model.switched; nobody left: task.failed
  *    |         |--list, read, search--> reading ----------------> deciding
@@ -21,6 +23,7 @@
  */
 import { errorData } from '../errors.ts'
 import { EXIT_KEY } from '../protocol.ts'
+import { endingText, misfit, nudgeWords, repairWords } from './coder-answers.ts'
 import {
   answered,
   CODER_TOOLS,
@@ -34,6 +37,7 @@ import {
   seenHash,
   summaryOf,
   talk,
+  told,
   unperformed,
   windowOf,
 } from './coder-rules.ts'
@@ -150,18 +154,55 @@ export const coder = rules.createMachine({
                 tools: [...CODER_TOOLS],
                 format: 'text',
                 promptChars: chars,
-                ...askedOf(context),
                 ...windowInput(windowOf(context), talk(context)),
+                ...askedOf(context),
               }
             },
             onDone: [
               {
-                guard: { type: 'hasCalls', params: ({ event }) => event.output },
+                guard: { type: 'mustRepair', params: ({ event }) => ({ output: event.output }) },
                 target: 'deciding',
                 actions: [
                   { type: 'learn', params: ({ event }) => event.output },
+                  { type: 'say', params: ({ context, event }) => told(context, repairWords(event.output)) },
+                  { type: 'countSlip', params: { kind: 'repairs' } },
+                ],
+              },
+              {
+                guard: { type: 'givesUpModel', params: ({ event }) => ({ output: event.output }) },
+                target: 'generating',
+                reenter: true,
+                actions: [
+                  { type: 'tellSwitched', params: ({ event }) => ({ error: misfit(event.output) }) },
+                  { type: 'switchModel', params: ({ event }) => ({ error: misfit(event.output) }) },
+                  'forgetSlips',
+                ],
+              },
+              {
+                guard: { type: 'cannotRepair', params: ({ event }) => ({ output: event.output }) },
+                target: '#coder.idle',
+                actions: [
+                  { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, misfit(event.output)) }) },
+                  'forgetSlips',
+                ],
+              },
+              {
+                guard: { type: 'hasCalls', params: ({ event }) => event.output },
+                target: 'deciding',
+                actions: [
+                  'forgetSlips',
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
                   { type: 'queueCalls', params: ({ event }) => event.output },
+                ],
+              },
+              {
+                guard: { type: 'isSilent', params: ({ event }) => ({ output: event.output }) },
+                target: 'deciding',
+                actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
+                  { type: 'say', params: ({ context, event }) => told(context, nudgeWords(context, event.output)) },
+                  { type: 'countSlip', params: { kind: 'nudges' } },
                 ],
               },
               {
@@ -169,7 +210,8 @@ export const coder = rules.createMachine({
                 actions: [
                   { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
-                  { type: 'finish', params: ({ event }) => ({ summary: event.output.message.content }) },
+                  { type: 'finish', params: ({ context, event }) => ({ summary: endingText(context, event.output) }) },
+                  'forgetSlips',
                 ],
               },
             ],

@@ -4,7 +4,8 @@
  *
  *   idle --context.compact--> summarising --a summary that fits--> idle        answers context.compacted {summary, back, count}
  *    |                          |--too long, empty or cut off, first time--> summarising      told what was wrong with its answer
- *    |                          |--such an answer again | model failed--> idle                answers context.failed {error}
+ *    |                          |--the model failed, another may help--> summarising
+ *    |                          |--such an answer again | nobody left--> idle                  answers context.failed {error}
  *    |                          '--context.compact--> summarising      it waits; asked for the same again, only the asker is new
  *    |--context.compact of more than its own model could read--> idle          answers context.failed E_CONTEXT_TOO_LARGE at once
  *    '--shutdown--> stopped
@@ -13,11 +14,13 @@
  * Whoever asks goes on without a summary after a failure, so no conversation waits for ever. A request that does not fit its schema is answered by
  * `rejected {reasons}`.
  */
-import { type AnyActorRef, assign, enqueueActions, sendTo, setup } from 'xstate'
+import { type AnyActorRef, assign, emit, enqueueActions, sendTo, setup } from 'xstate'
 import { type ErrorData, errorData } from '../errors.ts'
+import type { Json } from '../json.ts'
 import type { ThreadAppend } from '../protocol.ts'
 import { appending, type Conversation, conversationOf, grown } from './conversation.ts'
 import { type GenerateOutput, generate } from './effects.ts'
+import { askedOf, type Calling, callingOf, failedCall, freshCall, hasAnother, type ModelInput, switched, switchOf } from './model-call.ts'
 import { tokensOfMessage } from './tokens.ts'
 import { type ContextCompact, contextCompact, type Message, reasons } from './vocabulary.ts'
 import { head } from './work.ts'
@@ -30,7 +33,7 @@ const ANSWER_CHARS_MAX = 400
 const SHORTENED_MAX = 4
 
 /** `system` is the role in words. `promptTokensMax`: tokens that its own prompts may take; default: no limit is known. */
-export interface OptimizerInput {
+export interface OptimizerInput extends ModelInput {
   readonly address: string
   readonly system: string
   readonly promptTokensMax?: number | undefined
@@ -39,12 +42,13 @@ export interface OptimizerInput {
 type Request = ContextCompact & { readonly replyTo: AnyActorRef }
 
 /** Plain data. `waiting`: who has asked, in order; the first is served. `served` names the conversation about it. */
-type OptimizerContext = OptimizerInput & {
-  readonly waiting: readonly Request[]
-  readonly served: number
-  readonly attempts: number
-  readonly conversations: readonly Conversation[]
-}
+type OptimizerContext = Pick<OptimizerInput, 'address' | 'system' | 'promptTokensMax'> &
+  Calling & {
+    readonly waiting: readonly Request[]
+    readonly served: number
+    readonly attempts: number
+    readonly conversations: readonly Conversation[]
+  }
 type OptimizerEvent = ({ type: 'context.compact'; replyTo?: AnyActorRef } & ContextCompact) | { type: 'shutdown' }
 
 const topicOf = ({ waiting, served }: OptimizerContext): string => `${waiting[0]?.item ?? 'conversation'}~${served}`
@@ -95,7 +99,12 @@ const unusable = (context: OptimizerContext, event: unknown): ErrorData => ({
 const requestOf = (event: unknown): Request => ({ ...contextCompact.parse(event), replyTo: (event as Request).replyTo })
 
 const base = setup({
-  types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
+  types: {
+    context: {} as OptimizerContext,
+    events: {} as OptimizerEvent,
+    input: {} as OptimizerInput,
+    emitted: {} as { type: string; [key: string]: Json | undefined },
+  },
   actors: { generate },
   guards: {
     isRequest: ({ event }) => event.type === 'context.compact' && event.replyTo !== undefined && contextCompact.safeParse(event).success,
@@ -108,6 +117,7 @@ const base = setup({
     someoneWaits: ({ context }) => context.waiting.length > 0,
     isUsable: ({ context, event }) => problemOf(outputOf(event), context.waiting[0]!) === null,
     mayTryAgain: ({ context }) => context.attempts < ATTEMPTS_MAX,
+    hasAnotherModel: ({ context }, params: { error: unknown }) => hasAnother(context, params.error),
   },
   actions: {
     'thread.append': (_, _params: ThreadAppend) => {},
@@ -117,8 +127,10 @@ const base = setup({
       enqueue.assign({ conversations: grown(context, topicOf(context), messages) })
     }),
     queue: assign(({ context, event }) => ({ waiting: queued(context.waiting, requestOf(event)) })),
-    begin: assign(({ context }) => ({ served: context.served + 1, attempts: 1, conversations: [] })),
-    countAttempt: assign(({ context }) => ({ attempts: context.attempts + 1 })),
+    begin: assign(({ context }) => ({ served: context.served + 1, attempts: 1, conversations: [], ...freshCall(context) })),
+    countAttempt: assign(({ context }) => ({ attempts: context.attempts + 1, ...freshCall(context) })),
+    tellSwitched: emit(({ context }, params: { error: unknown }) => ({ type: 'model.switched', ...switchOf(context, params.error) })),
+    switchModel: assign(({ context }, params: { error: unknown }) => ({ call: switched(context, params.error) })),
     next: assign(({ context }) => ({ waiting: context.waiting.slice(1), conversations: [] })),
     reject: sendTo(
       ({ event }) => (event as Request).replyTo,
@@ -146,7 +158,14 @@ const base = setup({
 export const optimizer = base.createMachine({
   id: 'optimizer',
   version: '1',
-  context: ({ input }) => ({ ...input, waiting: [], served: 0, attempts: 0, conversations: [] }),
+  context: ({ input: { models, contextTokensMax, ...own } }) => ({
+    ...own,
+    waiting: [],
+    served: 0,
+    attempts: 0,
+    conversations: [],
+    ...callingOf({ models, contextTokensMax }),
+  }),
   initial: 'idle',
   on: {
     'context.compact': [
@@ -188,6 +207,7 @@ export const optimizer = base.createMachine({
                 promptChars: chars + 2 * Math.min(tokens, promptTokensMax ?? tokens),
                 stretch: { thread: read, back, count },
                 ...(promptTokensMax === undefined ? {} : { promptTokensMax }),
+                ...askedOf(context),
               }
             },
             onDone: [
@@ -219,8 +239,17 @@ export const optimizer = base.createMachine({
               // The answer crashed us and we were restarted: the model is asked again. A bug that stays ends in the supervisor's intensity.
               { guard: ({ event }) => errorData(event.error).code === 'E_POISON', target: 'asking', reenter: true },
               {
+                guard: { type: 'hasAnotherModel', params: ({ event }) => ({ error: event.error }) },
+                target: 'asking',
+                reenter: true,
+                actions: [
+                  { type: 'tellSwitched', params: ({ event }) => ({ error: event.error }) },
+                  { type: 'switchModel', params: ({ event }) => ({ error: event.error }) },
+                ],
+              },
+              {
                 target: '#optimizer.idle',
-                actions: [{ type: 'fail', params: ({ event }) => ({ error: errorData(event.error) }) }, 'next'],
+                actions: [{ type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) }, 'next'],
               },
             ],
           },

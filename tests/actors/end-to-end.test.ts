@@ -68,11 +68,11 @@ const statusOf = async (session: RunSession): Promise<string> => (await session.
 test('M9: spawn and registration: every agent of the team has started, is supervised, and answers by its address', async () => {
   const { session } = await start(ONE)
   await expect.poll(() => session.tree().children.map(({ address, machine }) => [address, machine])).toEqual([
-    ['/team/optimizer', 'optimizer'],
     ['/team/coder', 'coder'],
-    ['/team/reviewer', 'reviewer'],
     ['/team/executor', 'executor'],
+    ['/team/optimizer', 'optimizer'],
     ['/team/orchestrator', 'orchestrator'],
+    ['/team/reviewer', 'reviewer'],
   ])
   expect(await session.ask('/team/coder', { type: 'task.assign', item: 'nonsense' } as never)).toMatchObject({ type: 'rejected' })
 })

@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parseTask } from '../../src/actors/task.ts'
 import { teamMachines, teamTree } from '../../src/actors/team.ts'
 import { createTroupe } from '../../src/actors/troupe.ts'
@@ -21,7 +21,12 @@ let home = ''
 beforeEach(async () => {
   home = await realpath(await mkdtemp(join(tmpdir(), 'troupe-e2e-')))
 })
-afterEach(() => rm(home, { recursive: true, force: true }))
+afterEach(async () => {
+  for (const end of open.splice(0)) await end()
+  await rm(home, { recursive: true, force: true })
+})
+/** Ends what a test has started, before its folder goes. */
+const open: (() => Promise<void>)[] = []
 
 const HELLO = 'def hello_world():\n    print("hello")\n'
 const ONE = `
@@ -54,7 +59,7 @@ async function start(yaml: string, { name = 'project', chain = (first) => [first
   })
   const { tree, input } = teamTree(task, { dir, models: sameForAll(chain(wiredModel('anthropic'))) })
   const session = await troupe.start(tree, { input })
-  onTestFinished(async () => {
+  open.push(async () => {
     await session.stop()
     troupe.close()
     await server.close()
@@ -67,13 +72,15 @@ const statusOf = async (session: RunSession): Promise<string> => (await session.
 
 test('M9: spawn and registration: every agent of the team has started, is supervised, and answers by its address', async () => {
   const { session } = await start(ONE)
-  await expect.poll(() => session.tree().children.map(({ address, machine }) => [address, machine])).toEqual([
-    ['/team/coder', 'coder'],
-    ['/team/executor', 'executor'],
-    ['/team/optimizer', 'optimizer'],
-    ['/team/orchestrator', 'orchestrator'],
-    ['/team/reviewer', 'reviewer'],
-  ])
+  await expect
+    .poll(() => session.tree().children.map(({ address, machine }) => [address, machine]))
+    .toEqual([
+      ['/team/coder', 'coder'],
+      ['/team/executor', 'executor'],
+      ['/team/optimizer', 'optimizer'],
+      ['/team/orchestrator', 'orchestrator'],
+      ['/team/reviewer', 'reviewer'],
+    ])
   expect(await session.ask('/team/coder', { type: 'task.assign', item: 'nonsense' } as never)).toMatchObject({ type: 'rejected' })
 })
 

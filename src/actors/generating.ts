@@ -126,12 +126,18 @@ const DONE: ToolOffer = {
   input: z.toJSONSchema(z.strictObject({ summary: z.string().describe('one or two sentences: what changed, in which files') })) as Json,
 }
 
+/** Schemas are made once: they are the same for every call. */
+let known: readonly ToolOffer[] | null = null
+const schemas = new Map<GenerateInput['format'], Json>()
+
 function offers(names: readonly string[]): readonly ToolOffer[] {
-  const all = [...toolSchemas().map(({ name, description, parameters }) => ({ name, description, input: parameters })), DONE]
-  return all.filter((offer) => names.includes(offer.name))
+  known ??= [...toolSchemas().map(({ name, description, parameters }) => ({ name, description, input: parameters })), DONE]
+  return known.filter((offer) => names.includes(offer.name))
 }
 
 function schemaOf(format: GenerateInput['format']): Json {
   if (format === 'text') return null
-  return z.toJSONSchema(format === 'plan' ? workPlan : verdict, { io: 'input' }) as Json
+  const made = schemas.get(format) ?? (z.toJSONSchema(format === 'plan' ? workPlan : verdict, { io: 'input' }) as Json)
+  schemas.set(format, made)
+  return made
 }

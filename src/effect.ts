@@ -161,6 +161,8 @@ export interface Usage {
   readonly estimated?: boolean | undefined
   /** Answers of a script, a tape or a test, not of a model. */
   readonly simulated?: boolean
+  /** Of what is simulated: a model said it once, and it is on a tape. */
+  readonly replayed?: boolean
 }
 
 /** What a probe found out about an effect whose outcome was never learned. Evidence is shown to people: `the file has the intended hash`. */

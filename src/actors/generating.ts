@@ -85,7 +85,10 @@ function settle(call: Call, provider: Provider, result: GenerateResult): Generat
 
 /** The price is of the one who asks; a provider of a program's own may know better and say so. */
 function priced(usage: GenerateUsage, provider: Provider, model: ModelRef | undefined): Usage {
-  if (provider.simulated) return { ...usage, ...(model === undefined ? {} : named(model)), simulated: true }
+  if (provider.simulated) {
+    const replayed = provider.replayed === true ? { replayed: true } : {}
+    return { ...usage, ...(model === undefined ? {} : named(model)), simulated: true, ...replayed }
+  }
   if (model === undefined) return usage
   const local = model.price?.basis === 'local' ? { local: true } : {}
   return { ...usage, costUsd: usage.costUsd ?? costOf(usage, model.price), ...named(model), ...local }

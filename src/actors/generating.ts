@@ -100,7 +100,7 @@ function note(call: Call, provider: Provider, result: GenerateResult & { readonl
   const { model } = call.input
   if (model === undefined) return
   const { inputTokens, outputTokens, cacheReadTokens } = usage
-  const { finish, firstTokenMs, requestId } = result
+  const { finish, firstTokenMs, requestId, cached } = result
   call.note('llm.answered', {
     provider: provider.name,
     model: model.model,
@@ -112,6 +112,7 @@ function note(call: Call, provider: Provider, result: GenerateResult & { readonl
     firstTokenMs,
     finish,
     requestId,
+    cached,
   })
 }
 

@@ -166,7 +166,7 @@ function without(conversation: Conversation, { from, to }: Stretch, message: Mes
 export function learned(window: Window, conversation: Conversation, output: Pick<GenerateOutput, 'usage'>): Window {
   const { promptTokensMax } = window.limits
   const expectedTokens = expectedOf(window, conversation)
-  const { inputTokens: tokens, model = null } = output.usage
+  const { inputTokens, promptTokens: tokens = inputTokens, model = null } = output.usage
   if (promptTokensMax === undefined || isScripted(output) || promptTokensOf(window, conversation) > promptTokensMax) return window
   const before = reportedOf(window, conversation)
   const least = before === null || before.length === 0 ? 0 : before.tokens

@@ -68,6 +68,8 @@ const usage = z.strictObject({
   estimated: z.boolean().optional(),
   simulated: z.boolean().optional(),
   replayed: z.boolean().optional(),
+  cached: z.boolean().optional(),
+  promptTokens: z.number().optional(),
 })
 const generateOutput = z.strictObject({ message, usage, finish: z.string() })
 export type GenerateOutput = z.infer<typeof generateOutput>

@@ -79,7 +79,7 @@ test.each(NIGHTLY ? KINDS : KINDS.slice(0, 1))(
     expect([second.exit, second.out, filesOf(again.dir)]).toEqual([0, SUMMARY, demo])
     expect(lines(second.err)[0]).toContain(`${kind} ${MODELS[kind]} from a tape (simulated)`)
     expect(second.err).toMatch(/\n✓ team +succeeded, verified +\S+ +\S+ tok +simulated\n/)
-    const [journal, replayed] = await Promise.all([at, again].map((each) => own(each, ['logs', '--last', '--jsonl'])))
+    const [journal, replayed] = await Promise.all([at, again].map((each) => own(each, ['logs', '--last', '--jsonl', '-n', '5000'])))
     expect(comparable(replayed!.out, again)).toEqual(comparable(journal!.out, at))
 
     const changed = taskFor(again, 'node --test; true')

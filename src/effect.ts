@@ -161,6 +161,11 @@ export interface Usage {
   readonly estimated?: boolean | undefined
   /** Answers of a script, a tape or a test, not of a model. */
   readonly simulated?: boolean
+  /** A kept answer: nobody was asked and nothing was used. `promptTokens`: what the model had counted for this prompt when it was. */
+  readonly cached?: boolean | undefined
+  readonly promptTokens?: number | undefined
+  /** Of what is simulated: a model said it once, and it is on a tape. */
+  readonly replayed?: boolean
 }
 
 /** What a probe found out about an effect whose outcome was never learned. Evidence is shown to people: `the file has the intended hash`. */

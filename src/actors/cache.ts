@@ -24,6 +24,8 @@ export interface CachedAnswer {
   /** Who has answered. */
   readonly provider: string
   readonly model: string | null
+  /** What it has counted for the prompt: whoever gets the answer learns the same from it. Absent in entries of before. */
+  readonly promptTokens?: number | undefined
 }
 
 /** The port. Neither ever rejects: a cache that fails is a cache that has nothing. */
@@ -75,8 +77,9 @@ export function wrapCache(provider: Provider, cache: ResponseCache): Provider {
     if (!result.ok || (result.finish !== 'stop' && result.finish !== 'tool_calls')) return result
     answered.add(request.key)
     // Before the answer goes on: whoever has used it finds it again after a crash.
-    const { message, finish } = result
-    if (writes) await cache.put(key, { message, finish, provider: provider.name, model: request.model?.model ?? null })
+    const { message, finish, usage } = result
+    const answer = { message, finish, provider: provider.name, model: request.model?.model ?? null, promptTokens: usage.inputTokens }
+    if (writes) await cache.put(key, answer)
     return result
   }
   return {
@@ -88,10 +91,11 @@ export function wrapCache(provider: Provider, cache: ResponseCache): Provider {
   }
 }
 
-function given({ message, finish }: CachedAnswer, options: GenerateOptions): GenerateResult {
+function given({ message, finish, promptTokens }: CachedAnswer, options: GenerateOptions): GenerateResult {
   options.started?.()
   if (message.content !== '') options.progress({ text: message.content })
-  return { ok: true, message, finish, usage: { inputTokens: 0, outputTokens: 0, costUsd: 0 }, cached: true }
+  const counted = promptTokens === undefined ? {} : { promptTokens }
+  return { ok: true, message, finish, usage: { inputTokens: 0, outputTokens: 0, costUsd: 0, cached: true, ...counted }, cached: true }
 }
 
 /** Calls that have had an answer in this process; the newest of them. */

@@ -90,7 +90,10 @@ function settle(call: Call, provider: Provider, { messages }: GenerateRequest, r
 
 /** The price is of the one who asks; a provider of a program's own may know better and say so. */
 function priced(usage: GenerateUsage, provider: Provider, model: ModelRef | undefined): Usage {
-  if (provider.simulated) return { ...usage, ...taped(usage, model), simulated: true }
+  if (provider.simulated) {
+    const replayed = provider.replayed === true ? { replayed: true } : {}
+    return { ...usage, ...taped(usage, model), simulated: true, ...replayed }
+  }
   if (model === undefined) return usage
   const local = model.price?.basis === 'local' ? { local: true } : {}
   return { ...usage, costUsd: usage.costUsd ?? costOf(usage, model.price), ...named(model), ...local }
@@ -106,7 +109,7 @@ function note(call: Call, provider: Provider, result: GenerateResult & { readonl
   const { model } = call.input
   if (model === undefined) return
   const { inputTokens, outputTokens, cacheReadTokens } = usage
-  const { finish, firstTokenMs, requestId } = result
+  const { finish, firstTokenMs, requestId, cached } = result
   call.note('llm.answered', {
     provider: provider.name,
     model: model.model,
@@ -118,6 +121,7 @@ function note(call: Call, provider: Provider, result: GenerateResult & { readonl
     firstTokenMs,
     finish,
     requestId,
+    cached,
   })
 }
 

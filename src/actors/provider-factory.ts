@@ -58,7 +58,7 @@ export async function providersOf(names: readonly string[], options: ProviderOpt
     if (place.kind === 'scripted' || place.kind === 'replay') continue
     const provider = await providerOf(place, options.found.get(name) ?? null, options.seam)
     // What a tape says is no model's answer of today, and no cache keeps it.
-    if (options.seam?.isReplay === true) made.push([name, { ...provider, simulated: true }])
+    if (options.seam?.isReplay === true) made.push([name, { ...provider, simulated: true, replayed: true }])
     else made.push([name, options.cache === undefined ? provider : wrapCache(provider, options.cache)])
   }
   return Object.fromEntries(made)

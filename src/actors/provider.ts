@@ -90,6 +90,8 @@ export interface Provider {
   readonly name: string
   /** Answers of a script or a tape, not of a model. Every result says so. */
   readonly simulated: boolean
+  /** Of a tape: a model has said this once. The run takes it as it took it then, so it goes the way of its recording; its cost alone is simulated. */
+  readonly replayed?: boolean | undefined
   /** One attempt. Never rejects, also not when it is aborted. */
   generate(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult>
   /** What it offers, of `troupe models`. Rejects with a {@link Failure} where it cannot be asked. */

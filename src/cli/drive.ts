@@ -7,6 +7,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type App, isSimulated } from '../app.ts'
 import type { Frame, Result, RunSession } from '../runtime/engine.ts'
+import { ledgerOf } from '../runtime/ledger.ts'
 import { castOf, tokensByActor } from '../view/actors.ts'
 import { printable } from '../view/format.ts'
 import { frameLine, NOTEWORTHY } from '../view/frame.ts'
@@ -70,12 +71,15 @@ async function follow(at: { context: Context; app: App; session: RunSession; sho
 export function reportOf(app: App, result: Result, more: Pick<Report, 'short' | 'recovery'>): Report {
   const image = app.store.image(result.run)
   const open = image.effects.length
+  const effects = app.store.effects(result.run)
   return {
     ...more,
     result: { ...result, usage: { ...result.usage, simulated: result.usage.simulated === true || isSimulated(image.run) } },
     outcome: outcomeOf(result, more.short, open),
     cast: castOf(framesOf(app.store, result.run)),
-    tokens: tokensByActor(app.store.effects(result.run)),
+    tokens: tokensByActor(effects),
+    models: ledgerOf(effects).byModel,
+    keptAnswers: effects.filter(({ usage }) => usage?.cached === true).length,
   }
 }
 

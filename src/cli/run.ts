@@ -60,7 +60,7 @@ export async function run(context: Context, argument: string, options: RunOption
         ...tapes,
       }),
     begin: (_session, short) => {
-      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, budget, deadlineMs }))
+      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, budget, deadlineMs, isReplay: tapes.replay !== undefined }))
     },
   })
   return sayResult(context, report)
@@ -86,6 +86,7 @@ interface Heading {
   readonly plan: ModelPlan
   readonly budget: Budget
   readonly deadlineMs: number | undefined
+  readonly isReplay: boolean
 }
 
 function heading(of: Heading): string {
@@ -96,14 +97,15 @@ function heading(of: Heading): string {
     ...(of.deadlineMs === undefined ? [] : [duration(of.deadlineMs)]),
   ]
   const budget = limits.length === 0 ? 'no budget' : `budget ${limits.join(', ')}`
-  return [`troupe ${version()}`, `run ${of.short}`, ...(of.name === null ? [] : [of.name]), modelWords(of.plan), budget].join('  ')
+  return [`troupe ${version()}`, `run ${of.short}`, ...(of.name === null ? [] : [of.name]), modelWords(of), budget].join('  ')
 }
 
-/** `ollama qwen3:14b, anthropic claude-sonnet-5-5`: whom agents ask first. */
-function modelWords({ chains, simulated }: ModelPlan): string {
+/** `ollama qwen3:14b, anthropic claude-sonnet-5-5`: whom agents ask first, or whom they asked when the tape was made. */
+function modelWords({ plan: { chains, simulated }, isReplay }: Pick<Heading, 'plan' | 'isReplay'>): string {
   if (simulated) return 'scripted (simulated)'
   const first = Object.values(chains).flatMap((chain) => chain.slice(0, 1))
-  return [...new Set(first.map(({ provider, model }) => printable(`${provider} ${model}`)))].join(', ')
+  const words = [...new Set(first.map(({ provider, model }) => printable(`${provider} ${model}`)))].join(', ')
+  return isReplay ? `${words} from a tape (simulated)` : words
 }
 
 /** The task of an argument: a file, stdin, or a goal in words. A single word is more likely a file that is not there. @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_USAGE`. */

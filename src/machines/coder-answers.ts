@@ -7,7 +7,7 @@
  */
 import type { ErrorData } from '../errors.ts'
 import { completionNudge, completionOf } from './completion.ts'
-import type { GenerateOutput } from './effects.ts'
+import { type GenerateOutput, isScripted } from './effects.ts'
 import { type Calling, modelAtHand } from './model-call.ts'
 import { needsRepair, repairMessages, unrepaired } from './repair.ts'
 import type { Message } from './vocabulary.ts'
@@ -23,7 +23,7 @@ interface Answering extends Calling {
   readonly slips?: Slips | undefined
 }
 
-const isOfModel = (context: Answering, { usage }: GenerateOutput): boolean => modelAtHand(context) !== undefined && usage.simulated !== true
+const isOfModel = (context: Answering, output: GenerateOutput): boolean => modelAtHand(context) !== undefined && !isScripted(output)
 const slipsOf = ({ slips = NO_SLIPS }: Answering): Slips => slips
 
 /** Must it be said again before anything of it is performed? */

@@ -11,7 +11,7 @@
  */
 import type { Address, AskEvent, AskParams } from '../protocol.ts'
 import { type Conversation, type Cut, tokensOf } from './conversation.ts'
-import type { GenerateInput, GenerateOutput } from './effects.ts'
+import { type GenerateInput, type GenerateOutput, isScripted } from './effects.ts'
 import { calibrated, type Reported, tokensOfMessage } from './tokens.ts'
 import { contextCompacted, type Message } from './vocabulary.ts'
 
@@ -163,11 +163,11 @@ function without(conversation: Conversation, { from, to }: Stretch, message: Mes
  * What a model has counted, kept for the next prompt. What was cut, or is of no model, teaches nothing. Nor does a count that cannot be: less than before although
  * the conversation has only grown (some servers leave out what they had cached), or next to nothing.
  */
-export function learned(window: Window, conversation: Conversation, { usage }: Pick<GenerateOutput, 'usage'>): Window {
+export function learned(window: Window, conversation: Conversation, output: Pick<GenerateOutput, 'usage'>): Window {
   const { promptTokensMax } = window.limits
   const expectedTokens = expectedOf(window, conversation)
-  const { inputTokens: tokens, model = null, simulated = false } = usage
-  if (promptTokensMax === undefined || simulated || promptTokensOf(window, conversation) > promptTokensMax) return window
+  const { inputTokens, promptTokens: tokens = inputTokens, model = null } = output.usage
+  if (promptTokensMax === undefined || isScripted(output) || promptTokensOf(window, conversation) > promptTokensMax) return window
   const before = reportedOf(window, conversation)
   const least = before === null || before.length === 0 ? 0 : before.tokens
   if (tokens < least || tokens * UNBELIEVABLE < expectedTokens) return window

@@ -69,9 +69,15 @@ const usage = z.strictObject({
   local: z.boolean().optional(),
   estimated: z.boolean().optional(),
   simulated: z.boolean().optional(),
+  replayed: z.boolean().optional(),
+  cached: z.boolean().optional(),
+  promptTokens: z.number().optional(),
 })
 const generateOutput = z.strictObject({ message, usage, finish: z.string() })
 export type GenerateOutput = z.infer<typeof generateOutput>
+
+/** Said by a script, which is taken at its word and teaches nothing about tokens. What is on a tape was said by a model: a replay must go as its recording did. */
+export const isScripted = ({ usage }: Pick<GenerateOutput, 'usage'>): boolean => usage.simulated === true && usage.replayed !== true
 
 /** A token is at least two characters of prose or code in every tokenizer that was looked at; this never estimates too little there. */
 const promptTokens = (chars: number): number => Math.ceil(chars / 2)

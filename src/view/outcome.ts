@@ -106,10 +106,15 @@ function problemOf(reason: ErrorData, { result, short, standing, resumable, open
     evidence: [
       ...(saved ? [`run ${short} is saved at #${result.position}; nothing is lost`] : []),
       ...(reason.hint === undefined ? [] : [String(reason.hint)]),
+      ...triedLines(reason['tried']),
     ],
     details: detailsOf(reason, result.run),
   })
 }
+
+/** Each model of a chain, and why it could not answer. */
+const triedLines = (tried: Json | undefined): readonly string[] =>
+  list(tried).flatMap((one) => (isObject(one) ? [`${text(one['alias'])}: ${text(one['reason'])}`] : []))
 
 /** A reason may name its own exit, such as 143 after SIGTERM. A limit is 6 and a waiting run 7, whatever the code. */
 function exitFor(reason: ErrorData, standing: Standing): number {

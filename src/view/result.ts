@@ -9,8 +9,9 @@
 import type { Json, JsonObject } from '../json.ts'
 import { isSupervisor } from '../protocol.ts'
 import type { Recovery, Result } from '../runtime/engine.ts'
+import type { Ledger } from '../runtime/ledger.ts'
 import { agentsIn, type Cast, nameOf, restartWords, type Seen } from './actors.ts'
-import { costBasis, count, duration, iso, money, plural, shortHash } from './format.ts'
+import { costBasis, count, duration, iso, money, plural, printable, shortHash } from './format.ts'
 import { type Acting, actorMark, type Look, runMark, type Standing } from './look.ts'
 import { type Outcome, type TeamOutput, teamOutput } from './outcome.ts'
 import { errorObject } from './problem.ts'
@@ -25,6 +26,10 @@ export interface Report {
   readonly recovery: Recovery | null
   /** The run's id as it is shown. */
   readonly short: string
+  /** Who answered, over all lives of the run. Absent: nobody with a name. */
+  readonly models?: Ledger['byModel'] | undefined
+  /** How many of those answers were kept ones, for which nobody was asked. */
+  readonly keptAnswers?: number | undefined
 }
 
 /** `succeeded, verified`: a standing, and how far its work was checked. */
@@ -86,9 +91,12 @@ function lifeWords({ startedAt, endedAt }: Seen, { result }: Report): string {
 const tokenWords = (tokens: number): string => `${count(tokens)} tok`
 
 /** What was checked, what was changed, and what was done more than once. */
-export function resultNotes({ result, short }: Report): readonly string[] {
+export function resultNotes({ result, short, models, keptAnswers = 0 }: Report): readonly string[] {
   const output = teamOutput(result.output)
   const notes: string[] = []
+  const answered = named(models).map(({ provider, model, calls }) => `${printable(`${provider} ${model}`)}, ${plural(calls, 'call')}`)
+  const kept = keptAnswers === 0 ? '' : `; ${plural(keptAnswers, 'answer')} of them kept: nobody was asked, nothing was paid`
+  if (answered.length > 0) notes.push(`models        ${answered.join('; ')}${kept}`)
   if (output.level !== null) notes.push(`verification  ${verificationWords(output)}`)
   if (output.files.length > 0) notes.push(`changes       ${changeWords(output)}   look: troupe show ${short}`)
   if (result.repeated > 0)
@@ -97,6 +105,9 @@ export function resultNotes({ result, short }: Report): readonly string[] {
     notes.push(`note: named actions and plain promises, ${result.promises} in all, have no idempotency key: done at least once`)
   return notes
 }
+
+/** Those that have a name: a script has none. */
+const named = (models: Report['models'] = []) => models.filter(({ provider }) => provider !== null)
 
 function verificationWords({ gates, promoted, level }: TeamOutput): string {
   if (gates.length === 0) return level === 'verified' ? 'reviewed; no gate was asked for' : 'none: no gate has passed on this tree'
@@ -110,7 +121,7 @@ function changeWords({ files, added, removed, promoted }: TeamOutput): string {
 
 /** `troupe.result/1`. Absent is null; a run that ended badly has its `error`. */
 export function resultObject(report: Report): JsonObject {
-  const { result, outcome, cast, recovery } = report
+  const { result, outcome, cast, recovery, models } = report
   const output = teamOutput(result.output)
   const usage = result.usage
   return {
@@ -141,6 +152,13 @@ export function resultObject(report: Report): JsonObject {
       effects: usage.effects,
       inDoubt: usage.inDoubt,
     },
+    models: named(models).map(({ provider, model, calls, costUsd, costBasis: basis }) => ({
+      provider,
+      model,
+      calls,
+      costUsd,
+      costBasis: basis,
+    })),
     repeated: result.repeated,
     resume: outcome.resume,
     recovery: recovery === null ? null : recoveryObject(recovery),

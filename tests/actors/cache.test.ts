@@ -192,7 +192,7 @@ test('an answer is paid for once; the second one says that it is kept, that it c
   const second = await ask(kept, { key: 'run/e2', agent: 'reviewer', item: null, turn: 7, attempt: 3 })
   expect([first.result, second.result, second.progress, provider.calls]).toEqual([
     said('answer 1'),
-    { ...said('answer 1'), usage: { inputTokens: 0, outputTokens: 0, costUsd: 0 }, cached: true },
+    { ...said('answer 1'), usage: { inputTokens: 0, outputTokens: 0, costUsd: 0, cached: true, promptTokens: 10 }, cached: true },
     [{ text: 'answer 1' }],
     1,
   ])

@@ -138,7 +138,10 @@ test('what a model has counted is believed for the next prompt, and forgotten wh
   expect(windowInput(knowing, next)).toEqual({ promptTokensMax: 2_500, known: { model: 'm', tokens: 1_500, since: 2 } })
   const made = shortened(knowing, next, answered('Read much.'))!
   expect(windowInput(made.window, made.conversation)).toEqual({ promptTokensMax: 2_500 })
-  expect(learned(window(), conversation, { usage: { ...usage, simulated: true } }).reported).toBe(null)
+  expect(learned(window(), conversation, { usage: { ...usage, simulated: true } }).reported, 'of a script').toBe(null)
+  expect(learned(window(), conversation, { usage: { ...usage, simulated: true, replayed: true } }), 'of a tape').toEqual(
+    learned(window(), conversation, { usage }),
+  )
 })
 
 test('a count that cannot be is not believed', () => {

@@ -103,6 +103,7 @@ test('troupe.result/1 has every key, and the error of a run that ended badly', (
       effects: 57,
       inDoubt: 0,
     },
+    models: [],
     repeated: 0,
     resume: null,
     recovery: null,

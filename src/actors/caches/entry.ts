@@ -21,6 +21,7 @@ const answer = z.strictObject({
   finish: z.enum(['stop', 'tool_calls']),
   provider: z.string(),
   model: z.string().nullable(),
+  promptTokens: z.number().optional(),
 })
 const payload = z.strictObject({ v: z.literal(FORMAT), key: z.string(), at: z.iso.datetime(), answer })
 const entry = z.strictObject({ sha256: z.string(), payload })

@@ -259,7 +259,7 @@ const USD_MAX = 1e6
 
 /** What a handler says it has used. Anything but counts is ignored: a wrong word about cost must not cost the run. */
 function usageOf(spent: Usage): Usage | null {
-  const { inputTokens, outputTokens, costUsd, simulated, local, provider, model, ...parts } = (spent ?? {}) as Partial<Usage>
+  const { inputTokens, outputTokens, costUsd, simulated, local, cached, provider, model, ...parts } = (spent ?? {}) as Partial<Usage>
   const count = (value: unknown): number => (Number.isFinite(value) ? Math.min(COUNT_MAX, Math.max(0, Math.trunc(value as number))) : 0)
   if (spent === undefined || spent === null) return null
   const cost = typeof costUsd === 'number' && costUsd >= 0 && costUsd <= USD_MAX ? costUsd : null
@@ -273,6 +273,7 @@ function usageOf(spent: Usage): Usage | null {
     ...(typeof provider === 'string' ? { provider } : {}),
     ...(typeof model === 'string' ? { model } : {}),
     ...(local === true ? { local } : {}),
+    ...(cached === true ? { cached } : {}),
     ...(simulated === true ? { simulated } : {}),
   }
 }

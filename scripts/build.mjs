@@ -2,13 +2,14 @@
 // Plain JavaScript: it runs under any Node >= 20. `--if-stale` stops early when nothing that goes into dist/ has changed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const stampFile = join(root, 'node_modules/.cache/troupe/build-stamp')
+// Inside of the folder it speaks for, so that a copy of the repository that shares node_modules is never taken for another's.
+const stampFile = join(root, '.dist-stamp')
 
 function filesBelow(dir) {
   return readdirSync(join(root, dir), { withFileTypes: true })
@@ -58,5 +59,4 @@ chmodSync(join(fresh, 'main.js'), 0o755)
 if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old)
 renameSync(fresh, join(root, 'dist'))
 rmSync(old, { recursive: true, force: true })
-mkdirSync(dirname(stampFile), { recursive: true })
 writeFileSync(stampFile, stamp)

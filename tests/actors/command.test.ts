@@ -1,7 +1,7 @@
 /** Commands: real processes, ended with everything that they started. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { strays } from '../../src/actors/reaper.ts'
 import type { CommandOptions } from '../../src/actors/sandbox.ts'
 import { runCommand } from '../../src/actors/sandboxes/none.ts'
@@ -45,8 +45,8 @@ test('stdin is empty, so nothing waits for an answer', async () => {
 })
 
 test('only allowed variables and the tags are inherited; no key is', async () => {
-  process.env['MY_API_KEY'] = 'sk-secret'
-  process.env['WANTED'] = 'yes'
+  vi.stubEnv('MY_API_KEY', 'sk-secret')
+  vi.stubEnv('WANTED', 'yes')
   const { output } = await runCommand(options('env', { effect: 'e0', envAllow: ['WANTED'], env: { SET: '1', TROUPE_RUN: 'forged' } }))
   const names = output.split('\n').flatMap((line) => (line.includes('=') ? [line.slice(0, line.indexOf('='))] : []))
   const usual = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR', 'PWD', 'SHLVL', '_', 'OLDPWD']

@@ -1,4 +1,4 @@
-/** Real folders and repositories for tests of what touches files. Everything lies below one temporary folder for each test file. */
+/** Real folders and repositories for tests of what touches files. Every folder ends with its test. */
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
@@ -16,19 +16,15 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll } from 'vitest'
+import { onTestFinished } from 'vitest'
 
 /** Content of a file; `->target` for a link; `+x text` for an executable; null to delete. */
 export type Tree = Readonly<Record<string, string | Buffer | null>>
 
-const top = realpathSync(mkdtempSync(join(tmpdir(), 'troupe-files-')))
-let folders = 0
-afterAll(() => rmSync(top, { recursive: true, force: true }))
-
 /** A fresh, empty folder. */
 export function folder(): string {
-  const dir = join(top, String(++folders))
-  mkdirSync(dir)
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'troupe-files-')))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
   return dir
 }
 

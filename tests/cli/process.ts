@@ -53,9 +53,18 @@ export function given({ dir }: Place, name: string, text: string): string {
   return name
 }
 
-/** What a bare shell has, and where the program is. */
+/** What a bare shell has, where the program is, and what Node has compiled of it before: each home is new, and would compile it all again. */
 export function shellOf({ home }: Pick<Place, 'home'>): Record<string, string> {
-  return { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', TROUPE_HOME: home, NODE: process.execPath, MAIN }
+  const compiled = process.env['NODE_COMPILE_CACHE'] ?? ''
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    LANG: 'C.UTF-8',
+    TROUPE_HOME: home,
+    NODE_COMPILE_CACHE: compiled,
+    NODE: process.execPath,
+    MAIN,
+  }
 }
 
 /** Starts the program. The environment holds what a bare shell has, and nothing of the test runner. */

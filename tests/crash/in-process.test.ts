@@ -21,7 +21,7 @@ test('an undisturbed run ends with everything it was sent, one restart included'
   expect(found).toEqual({ lost: [], doubled: [], repeated: 0, inDoubt: [] })
 })
 
-const EVERY = process.env['TROUPE_NIGHTLY'] ? 1 : 5
+const EVERY = process.env['TROUPE_NIGHTLY'] ? 1 : 10
 
 test.for([
   { turnStepsMax: 256, every: 1 },

@@ -90,7 +90,7 @@ test.each(ADAPTERS)(
       { commit, when: 'before' },
       { commit, when: 'after' },
     ])
-    const every = NIGHTLY ? 1 : Math.ceil(all.length / (adapter === 'anthropic' ? 4 : 1))
+    const every = NIGHTLY ? 1 : Math.ceil(all.length / (adapter === 'anthropic' ? 2 : 1))
     const offset = NIGHTLY ? 0 : ADAPTERS.indexOf(adapter) * 31
     const sample = all.filter((_, index) => (index + offset) % every === 0)
     const counted = { points: 0, requests: 0, repeated: 0 }

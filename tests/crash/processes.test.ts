@@ -10,7 +10,7 @@ import { EXPECTED } from './world.ts'
 const base = mkdtempSync(join(tmpdir(), 'troupe-processes-'))
 afterAll(() => rmSync(base, { recursive: true, force: true }))
 const CHILD = new URL('./world.child.ts', import.meta.url).pathname
-const KILLS = process.env['TROUPE_NIGHTLY'] ? 1_000 : 16
+const KILLS = process.env['TROUPE_NIGHTLY'] ? 1_000 : 8
 
 interface Life {
   readonly killed: boolean

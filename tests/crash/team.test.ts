@@ -47,7 +47,7 @@ test('the undisturbed team promotes a repaired repository', () => {
 
 test('AC2: the team resumes after a crash at a commit point and ends with the same files (in process)', { timeout: 600_000 }, async () => {
   const all = points(undisturbed.commits)
-  const every = NIGHTLY ? 1 : Math.ceil(all.length / 14)
+  const every = NIGHTLY ? 1 : Math.ceil(all.length / 6)
   const sample = all.filter((_, index) => index % every === 3 % every)
   let repeated = 0
   for (const point of sample) {
@@ -80,7 +80,7 @@ async function life(where: string, point: KillPoint | null, afterMs: number | nu
 
 test('the team ends with the same files when its process is really killed', { timeout: 3_600_000 }, async () => {
   const all = points(undisturbed.commits)
-  const chosen = NIGHTLY ? all : all.filter((_, index) => index % Math.ceil(all.length / 4) === 7)
+  const chosen = NIGHTLY ? all : all.filter((_, index) => index % Math.ceil(all.length / 2) === 7)
   const began = performance.now()
   await life(folder(), null, null)
   const lifeMs = performance.now() - began
@@ -96,7 +96,7 @@ test('the team ends with the same files when its process is really killed', { ti
   }
   for (const point of chosen) if (await die(point, null)) counted.points++
   // Spread over the life of a process by the golden ratio; one that has ended by then does not count.
-  for (let index = 1; counted.random < (NIGHTLY ? 100 : 3); index++) {
+  for (let index = 1; counted.random < (NIGHTLY ? 100 : 1); index++) {
     if (await die(null, Math.round(((index * 0.618_034) % 1) * lifeMs))) counted.random++
   }
   process.stderr.write(

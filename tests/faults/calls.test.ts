@@ -12,7 +12,7 @@ import { Table, verdictOf, wordOf } from './verdict.ts'
 import { startWorker, type Worker } from './worker.ts'
 
 const place = faultPlace()
-const SAMPLE = 3
+const SAMPLE = 2
 /** One process for all of them: it outlives its failures, as a program does that keeps other runs going. */
 let shared: { readonly disk: Disk; readonly worker: Worker } | undefined
 afterAll(() => shared?.worker.end())

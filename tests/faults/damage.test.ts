@@ -13,7 +13,7 @@ import { closedStore, copyOf, killedStore, olderOf } from './scene.ts'
 import { isSame, Table, verdictOf } from './verdict.ts'
 
 const place = faultPlace()
-const TIMES = NIGHTLY ? 200 : 25
+const TIMES = NIGHTLY ? 200 : 10
 
 test.for([
   { what: 'the database of a run that was stopped', killed: false, log: false },
@@ -40,7 +40,7 @@ test('damage to a high-water mark costs its protection and never a run that is w
   const scene = await killedStore(place, context)
   const chance = new Chance('marks')
   const table = new Table()
-  for (let number = 1; number <= (NIGHTLY ? 200 : 8); number++) {
+  for (let number = 1; number <= (NIGHTLY ? 200 : 4); number++) {
     const folder = copyOf(scene, place)
     const marks = readdirSync(`${storeOf(folder)}.marks`)
     expect(marks).toHaveLength(1)

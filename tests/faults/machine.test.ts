@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, type TestContext, test } from 'vitest'
 import { waitUntil } from '../harness.ts'
-import { Chance } from './chance.ts'
+import { Chance, NIGHTLY } from './chance.ts'
 import { type Machine, machine } from './image.ts'
 import { acknowledged, worldOf } from './life.ts'
 import { faultPlace } from './place.ts'
@@ -14,6 +14,7 @@ import { Table, verdictOf } from './verdict.ts'
 import { startWorker } from './worker.ts'
 
 const place = faultPlace()
+const LIVES = NIGHTLY ? 8 : 3
 
 /** A folder of a life whose store lies on that machine. */
 function folderOn({ root }: Machine, name: string): string {
@@ -48,13 +49,13 @@ async function cutOff(context: TestContext, lives: number, synchronous: 'full' |
   return table
 }
 
-test('what was acknowledged before a power cut is there after it, on a real file system, each of 8 times', {
+test(`what was acknowledged before a power cut is there after it, on a real file system, each of ${LIVES} times`, {
   timeout: 120_000,
 }, async (context) => {
   const chance = new Chance('machine')
-  const table = await cutOff(context, 8, 'full', chance)
+  const table = await cutOff(context, LIVES, 'full', chance)
   process.stderr.write(`power cuts of a mounted image, seed ${chance.seed}: ${table}\n`)
-  expect(String(table)).toBe('whole 8')
+  expect(String(table)).toBe(`whole ${LIVES}`)
 })
 
 test('a store that syncs at checkpoints only is found out by it', { timeout: 120_000 }, async (context) => {

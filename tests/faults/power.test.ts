@@ -14,7 +14,7 @@ import { Table, verdictOf } from './verdict.ts'
 import { startWorker } from './worker.ts'
 
 const place = faultPlace()
-const CUTS = NIGHTLY ? 400 : 20
+const CUTS = NIGHTLY ? 400 : 10
 
 interface Traced {
   readonly folder: string

@@ -12,7 +12,7 @@ import { closedStore, copyOf } from './scene.ts'
 import { isSame, Table, verdictOf } from './verdict.ts'
 
 const place = faultPlace()
-const TIMES = NIGHTLY ? 400 : 30
+const TIMES = NIGHTLY ? 400 : 12
 const VALUES: Readonly<Record<string, unknown>> = {
   null: null,
   'a number': 7,

@@ -112,7 +112,7 @@ test('what one actor sends to another arrives in the order in which it was sent,
       const delivered = keyed(root, places)
       expect({ delivered, inOrder: inOrder(delivered) }).toEqual({ delivered: model(root), inOrder: true })
     }),
-    { numRuns: 1_000 },
+    { numRuns: NIGHTLY ? 1_000 : 300 },
   )
 })
 
@@ -156,8 +156,8 @@ async function underTroupe(make: (trace: string[]) => AnyStateMachine, events: E
 }
 
 test.each([
-  { turnStepsMax: 256, numRuns: NIGHTLY ? 6_000 : 300 },
-  { turnStepsMax: 1, numRuns: NIGHTLY ? 1_000 : 200 },
+  { turnStepsMax: 256, numRuns: NIGHTLY ? 6_000 : 120 },
+  { turnStepsMax: 1, numRuns: NIGHTLY ? 1_000 : 80 },
 ])(
   'random trees of machines handle the same events in the same order as under createActor ($turnStepsMax steps a commit)',
   { timeout: 1_200_000 },

@@ -21,6 +21,8 @@ import { machineOf, outside, plans } from './random-tree.ts'
 // XState's development build warns of mail to stopped actors, which random trees send.
 beforeEach(() => void vi.spyOn(console, 'warn').mockReturnValue())
 
+const NIGHTLY = process.env['TROUPE_NIGHTLY'] !== undefined
+
 interface Sight {
   readonly tree: CellView
   readonly mail: readonly string[]
@@ -72,8 +74,8 @@ async function play(inner: Store, machine: AnyStateMachine, events: Events, turn
 }
 
 test.each([
-  { kind: 'memory', open: memoryStore, numRuns: 60 },
-  { kind: 'sqlite', open: () => sqliteStore({ path: ':memory:' }), numRuns: 25 },
+  { kind: 'memory', open: memoryStore, numRuns: NIGHTLY ? 60 : 24 },
+  { kind: 'sqlite', open: () => sqliteStore({ path: ':memory:' }), numRuns: NIGHTLY ? 25 : 10 },
 ])(
   '$kind: every position shows the tree and the mail that were there, also inside a commit',
   { timeout: 120_000 },
@@ -111,7 +113,7 @@ test('what is read at a position does not depend on what came later', { timeout:
       for (const [position, { tree }] of sights) expect(reader.tree(position)).toEqual(tree)
       expect(reader.tree(Number.MAX_SAFE_INTEGER)).toEqual(reader.tree())
     }),
-    { numRuns: 20 },
+    { numRuns: NIGHTLY ? 20 : 8 },
   )
 })
 

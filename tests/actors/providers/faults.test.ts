@@ -24,7 +24,7 @@ import { PATHS, serverOf } from './fault-providers.ts'
 import type { Ask, Told } from './faults.child.ts'
 
 /** A deadline that is meant to pass, and one that is not. */
-const SHORT_MS = 500
+const SHORT_MS = 1_000
 const LONG_MS = 30_000
 /** From the fault, or the deadline, until the attempt has ended; the rest is for a busy machine. */
 const DETECT_MS_MAX = 5_000

@@ -1,18 +1,13 @@
 /**
  * What the tests of the Ollama adapter share: a server, a provider for it, and a call whose words are kept.
  */
-import { afterEach } from 'vitest'
+import { onTestFinished } from 'vitest'
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../../../src/actors/provider.ts'
 import { ollama } from '../../../src/actors/providers/ollama.ts'
 import type { Json } from '../../../src/json.ts'
 import { type OllamaOptions, type OllamaServer, ollamaServer } from '../../wire/ollama.ts'
 import type { Seen } from '../../wire/server.ts'
 import { request } from './ollama-request.ts'
-
-const open: OllamaServer[] = []
-afterEach(async () => {
-  for (const server of open.splice(0)) await server.close()
-})
 
 /** A model that is in memory, so that a call is one request. */
 export const WARM = [{ name: 'qwen3:8b', loaded: true }] as const
@@ -28,7 +23,7 @@ export interface Call {
 /** Starts a server and a provider for it. */
 export async function stage(options: OllamaOptions = {}, more: Parameters<typeof ollama>[0] = {}) {
   const server = await ollamaServer({ models: WARM, ...options })
-  open.push(server)
+  onTestFinished(() => server.close())
   const provider = ollama({ baseUrl: server.url, ...more })
   const call = (asked: GenerateRequest = request()): Call => {
     const controller = new AbortController()

@@ -134,7 +134,9 @@ test('STO-58: a migration that is stopped at any statement leaves the old versio
     ...Array.from({ length: 25 }, (_, n) => Math.floor((n * total) / 25)),
   ])
   const seen = new Set<unknown>()
-  for (const place of [...places].filter((n) => n > 0)) {
+  // By day every third of them; 3 and 7 have nothing in common, so the same part of them is opened.
+  const every = process.env['TROUPE_NIGHTLY'] === undefined ? 3 : 1
+  for (const place of [...places].filter((n) => n > 0 && n % every === 0)) {
     const path = copyOf(2)
     migrateUntil(path, place)
     const version = versionOf(path)

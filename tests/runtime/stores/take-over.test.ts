@@ -8,7 +8,7 @@ import { folder, openStore } from './samples.ts'
 
 const CHILD = fileURLToPath(new URL('./rival.child.ts', import.meta.url))
 const RIVALS = 8
-const ROUNDS = 20
+const ROUNDS = process.env['TROUPE_NIGHTLY'] === undefined ? 8 : 20
 
 async function rival(path: string, ...how: 'freeze'[]): Promise<OwnerProcess> {
   const child = startProcess([process.execPath, '--no-warnings', CHILD, path, ...how])

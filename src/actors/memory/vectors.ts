@@ -75,6 +75,7 @@ export function vectorsOf(
     async queryVector(query, signal) {
       if (query.trim() === '' || !(await isLoaded())) return null
       try {
+        signal.throwIfAborted()
         await catchUp('mission', signal)
         await catchUp('fact', signal)
         const [vector = []] = await embedder.embed([query.slice(0, TEXT_CHARS_MAX).toWellFormed()], signal)

@@ -3,6 +3,7 @@
  *
  *   idle --task.assign--> working                         answers task.done {summary} | task.failed {error}
  *    |      deciding --no call waits, turns left--> generating --calls--> deciding
+ *    |         |--a new item, it remembers--> recalling -------> deciding     the first words wait for it
  *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
  *    |         |                                       '--no calls--> idle     the text is the summary
@@ -20,6 +21,7 @@
  */
 import { errorData } from '../errors.ts'
 import { EXIT_KEY } from '../protocol.ts'
+import { openingWith, rememberingOf } from './coder-recall.ts'
 import {
   answered,
   CODER_TOOLS,
@@ -59,6 +61,7 @@ export const coder = rules.createMachine({
     partial: null,
     circle: null,
     ...callingOf(input),
+    ...rememberingOf(input),
   }),
   output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
   initial: 'idle',
@@ -72,6 +75,7 @@ export const coder = rules.createMachine({
           { type: 'say', params: ({ context, event }) => opening(context, event) },
           'forgetPolling',
           'take',
+          'beginRecall',
         ],
       },
       { guard: 'wantsAnswer', actions: 'reject' },
@@ -97,6 +101,7 @@ export const coder = rules.createMachine({
         deciding: {
           entry: 'judge',
           always: [
+            { guard: 'mustRecall', target: 'recalling' },
             {
               guard: 'outOfTurns',
               target: '#coder.idle',
@@ -182,6 +187,22 @@ export const coder = rules.createMachine({
                 actions: { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) },
               },
             ],
+          },
+        },
+        recalling: {
+          invoke: {
+            id: 'recall',
+            src: 'recall',
+            input: ({ context }) => context.recalling!.input,
+            onDone: {
+              target: 'deciding',
+              actions: [{ type: 'say', params: ({ context, event }) => openingWith(context, event.output.text) }, 'endRecall'],
+            },
+            // Who cannot remember works without.
+            onError: {
+              target: 'deciding',
+              actions: [{ type: 'say', params: ({ context }) => openingWith(context, '') }, 'endRecall'],
+            },
           },
         },
         reading: {

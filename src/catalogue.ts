@@ -71,12 +71,20 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
     exit: 6,
     fix: (run, on) => (on ? `troupe resume ${run} --max-tokens MORE` : 'raise --max-tokens, and start the task again'),
   },
-  E_LIMIT_COST: { exit: 6 },
+  E_LIMIT_COST: {
+    exit: 6,
+    fix: (run, on) =>
+      on ? `troupe resume ${run} --max-usd MORE` : 'raise --max-usd, or the `budget` of the agent in the task, and start the task again',
+  },
   E_LIMIT_TIME: {
     exit: 6,
     fix: (run, on) => (on ? `troupe resume ${run} --timeout MORE` : 'raise `deadline` in the task, and start it again'),
   },
-  E_LIMIT_TURNS: { exit: 6, fix: () => 'raise `max_iterations` of the agent in the task, and start it again' },
+  E_LIMIT_TURNS: {
+    exit: 6,
+    fix: (run, on) =>
+      on ? `troupe resume ${run} --max-turns MORE` : 'raise `max_iterations` or `budget` of the agent in the task, and start it again',
+  },
   E_LIMIT_SPAWN: { exit: 6 },
   E_CONTEXT_TOO_LARGE: { exit: 6, fix: () => 'split the item, and start the task again' },
   E_APPROVAL_NEEDED: { exit: 7 },

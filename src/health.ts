@@ -40,12 +40,21 @@ export interface ProcessVitals {
   readonly command: string
 }
 
+/** What an effect waits for at its gate. `until`: run clock, null where it is not known. */
+export interface Held {
+  readonly on: 'rate_limit' | 'provider'
+  readonly until: number | null
+  readonly why: string
+}
+
 /** What a judge of health hears: facts about one actor, and signs of life. `now` is the run clock. */
 export type HealthFact = { readonly now: number } & (
   | { readonly type: 'effect.owed' | 'effect.parked'; readonly effect: string; readonly kind: string }
   | { readonly type: 'effect.started'; readonly effect: string; readonly kind: string; readonly attempt: number }
   | { readonly type: 'effect.succeeded' | 'effect.cancelled'; readonly effect: string; readonly kind: string }
   | { readonly type: 'effect.failed'; readonly effect: string; readonly kind: string; readonly code: string }
+  /** Its gate does not let it start, or not any more. */
+  | { readonly type: 'effect.held'; readonly effect: string; readonly held: Held | null }
   /** `limited`: the provider itself has said how long to wait. `known`: its error was counted by a process or a life before. */
   | {
       readonly type: 'retry.scheduled'

@@ -7,13 +7,23 @@
  *   sqliteStore       where runs are kept                                        runtime/stores/sqlite/store.ts
  *   memoryStore       the same without a file, for tests                         runtime/stores/memory.ts
  *   localEngine       this process and that store, with a clock of your own      runtime/engines/local.ts
- *   team*, scripted   the coding team, and the provider that stands in for a model  actors/team.ts, actors/effects.ts
+ *   team*             the coding team                                            actors/team.ts, actors/effects.ts
+ *   anthropic, ollama, openaiCompatible, scripted   who answers                  actors/providers/
+ *   modelRef          a model as agents name it; providerGates, openSeam, wrapCache   before them: gates, tapes, kept answers
  *
  * What holds across a crash is in docs/SEMANTICS.md.
  */
+
+export { type ResponseCache, wrapCache } from './actors/cache.ts'
+export { diskCache } from './actors/caches/disk.ts'
+export { openSeam, type Seam, type Tapes } from './actors/cassettes/seam.ts'
 export { teamEffects } from './actors/effects.ts'
 export { type PlannedActor, planTree, type TreePlan } from './actors/plan.ts'
-export type { Provider } from './actors/provider.ts'
+export type { GenerateOptions, GenerateRequest, GenerateResult, Provider } from './actors/provider.ts'
+export { type Gates, providerGates } from './actors/provider-gate.ts'
+export { anthropic } from './actors/providers/anthropic.ts'
+export { ollama } from './actors/providers/ollama.ts'
+export { openaiCompatible } from './actors/providers/openai-compatible.ts'
 export { scripted } from './actors/providers/scripted.ts'
 export { parseTask, type Task, taskFromText } from './actors/task.ts'
 export { teamMachines, teamTree } from './actors/team.ts'
@@ -34,6 +44,8 @@ export { Defect, type ErrorData, UserError } from './errors.ts'
 export type { Json } from './json.ts'
 export { coder } from './machines/coder.ts'
 export { executor } from './machines/executor.ts'
+export { type ModelRef, modelRef, type Price } from './machines/models.ts'
+export { optimizer } from './machines/optimizer.ts'
 export { orchestrator } from './machines/orchestrator.ts'
 export { reviewer } from './machines/reviewer.ts'
 export type {
@@ -42,6 +54,7 @@ export type {
   AskEvent,
   AskParams,
   Backoff,
+  Budget,
   ChildReply,
   ChildRequest,
   ChildSpec,
@@ -71,6 +84,7 @@ export type {
   WatchOptions,
 } from './runtime/engine.ts'
 export { localEngine } from './runtime/engines/local.ts'
+export { checkCostCap, type Ledger, ledgerOf } from './runtime/ledger.ts'
 export type { Migration, MigrationSpec, NewSnapshot, OldSnapshot } from './runtime/migrations.ts'
 export type { Store } from './runtime/store.ts'
 export { memoryStore, type SharedMemory, sharedMemory } from './runtime/stores/memory.ts'

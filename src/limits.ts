@@ -46,6 +46,12 @@ export const HEALTH_WINDOW_MS = 300_000
 export const HEALTH_ERRORS_MAX = 100
 /** Effects of one run that may be in flight at once. */
 export const EFFECTS_IN_FLIGHT_MAX = 64
+/** Bytes of the body of one exchange that a cassette takes: a larger one is passed on, and is not on the tape. */
+export const CASSETTE_BODY_BYTES_MAX = 64_000_000
+/** Calls that wait in the queue of a provider's gate. Past it they wait outside, in their runs, until somebody has gone. */
+export const GATE_QUEUE_MAX = 1_000
+/** Longest time between two starts that a gate learns from rate limits. */
+export const GATE_PACE_MS_MAX = 60_000
 /** Bytes of one answer of a model as it comes over the network, and of one event of it: what a server that never ends may cost. */
 export const ANSWER_BYTES_MAX = 64_000_000
 export const ANSWER_EVENT_BYTES_MAX = 4_000_000

@@ -66,10 +66,25 @@ export interface HealthSpec {
   readonly degradedErrors?: number | undefined
 }
 
+/**
+ * What calls may use together, each optional. The worst case of each call is reserved before it is made, so a budget is never exceeded as long as a worst case
+ * is one.
+ */
+export interface Budget {
+  /** Tokens of prompts and answers. */
+  readonly tokensMax?: number | undefined
+  /** Money, USD. A call whose price is unknown is refused. */
+  readonly usdMax?: number | undefined
+  /** Turns of agents: answers of a model. */
+  readonly turnsMax?: number | undefined
+}
+
 /** What one actor, with all below it, may take. Absent: no limit but the runtime's own. */
 export interface ActorLimits {
   /** Of one life, from its start on the run clock: then it ends as `shutdown timeout`, with what it has so far as `partial`. Survives a crash; a restart from the checkpoint keeps it. */
   readonly deadlineMs?: number | undefined
+  /** Of all lives of its address together: a restart grants nothing. What does not fit fails with `E_LIMIT_TOKENS`, `E_LIMIT_COST`, `E_LIMIT_TURNS`. */
+  readonly budget?: Budget | undefined
   /** Levels below it. */
   readonly depth?: number | undefined
   /** Living children. */

@@ -22,9 +22,11 @@ import type { Check, GateOutcome, Workspace as WorkspaceData } from '../machines
 import { head } from '../machines/work.ts'
 import { onDisk } from './disk.ts'
 import { runGate } from './gate.ts'
+import { gatedBy } from './gated.ts'
 import { type GeneratingOptions, generating } from './generating.ts'
 import { diffOf, type PromotionPlan, planPromotion, promote, provePromotion } from './promotion.ts'
 import type { Provider } from './provider.ts'
+import type { Gates } from './provider-gate.ts'
 import { type Look, look } from './tools/catalogue.ts'
 import type { ReadOutput as FileRead } from './tools/read.ts'
 import { applyWrite, planWrite, proveWrite, type WritePlan, type WriteRequest } from './tools/write.ts'
@@ -35,15 +37,18 @@ const DIFF_CHARS_MAX = 30_000
 
 /** `root`: folder for the staged copies of all runs. `provider` alone answers whatever is asked; `providers` are chosen by the model of the call. */
 export interface TeamEffectsOptions extends Partial<GeneratingOptions> {
+  /** Who is let in to a provider, and when. Left out: everybody, at once. */
+  readonly gates?: Gates | undefined
   readonly provider?: Provider
   readonly root: string
 }
 
 /** One handler for each effect of the team, by kind: `createTroupe({ machines: teamMachines, effects: teamEffects({...}).handlers })`. */
-export function teamEffects({ provider, root, ...models }: TeamEffectsOptions) {
+export function teamEffects({ provider, root, gates, ...models }: TeamEffectsOptions) {
   const providers = models.providers ?? (provider === undefined ? {} : { [provider.name]: provider })
+  const generate = generating({ ...models, providers })
   const handlers = {
-    'llm.generate': generating({ ...models, providers }),
+    'llm.generate': gates === undefined ? generate : gatedBy(gates, generate),
     'workspace.open': handler<{ source: string; mode: 'auto' | 'worktree' | 'copy' }, WorkspaceData>(async ({ input, run, signal }) => ({
       ...(await openWorkspace({ ...input, root, run, signal })),
     })),

@@ -2,7 +2,7 @@
  * The handler of `llm.generate`: one attempt of one call, from the conversation to a priced answer. Retries are the engine's, on the effect's row.
  *
  *   thread ──stretch, room for the prompt──> messages ──provider of the model──> answer ──price──> usage, settled with the outcome
- *             context.ts                       once                               models.ts
+ *             prompt.ts                        once                               models.ts
  *
  * What came of it is a fact of the journal, `llm.answered`, written with the outcome. A provider that is told nothing of a model gets the request as it is.
  */
@@ -11,6 +11,8 @@ import { type EffectCall, type EffectHandler, Failure, type Usage } from '../eff
 import type { Json } from '../json.ts'
 import { type GenerateInput, type GenerateOutput, OUTPUT_TOKENS_MAX } from '../machines/effects.ts'
 import { costOf, type ModelRef } from '../machines/models.ts'
+import { promptOf } from '../machines/prompt.ts'
+import { tokensOfTools } from '../machines/tokens.ts'
 import { verdict, workPlan } from '../machines/vocabulary.ts'
 import type { GenerateRequest, GenerateResult, GenerateUsage, Message, Provider, ToolOffer } from './provider.ts'
 import { toolSchemas } from './tools/catalogue.ts'
@@ -51,9 +53,25 @@ function requestOf(call: Call): GenerateRequest {
   const { input, attempt, key } = call
   const { agent, item, turn, model } = input
   const outputTokensMax = model?.outputTokensMax ?? OUTPUT_TOKENS_MAX
-  const messages = call.thread(input.thread) as readonly Message[]
-  const asked = { agent, item, turn, attempt, key, messages, tools: offers(input.tools), schema: schemaOf(input.format), outputTokensMax }
+  const tools = offers(input.tools)
+  const asked = { agent, item, turn, attempt, key, messages: prompted(call, tools), tools, schema: schemaOf(input.format), outputTokensMax }
   return model === undefined ? asked : { ...asked, model }
+}
+
+/** What the model is shown of the conversation. That something does not fit is on record. @throws {Failure} `E_CONTEXT_TOO_LARGE`. */
+function prompted(call: Call, tools: readonly ToolOffer[]): readonly Message[] {
+  const { input } = call
+  const thread = (name: string): readonly Message[] => call.thread(name) as readonly Message[]
+  const prompt = promptOf({ input, thread, toolTokens: tokensOfTools(tools) })
+  if (!prompt.ok) {
+    const { needed, budget } = prompt
+    throw new Failure('E_CONTEXT_TOO_LARGE', `${input.agent}: ${needed} tokens at most must be said, the model takes ${budget}`)
+  }
+  if (prompt.dropped !== null || prompt.cut > 0) {
+    const item = input.item === null ? {} : { item: input.item }
+    call.note('context.compacted', { beforeTokens: prompt.wholeTokens, afterTokens: prompt.tokens, method: 'truncated', ...item })
+  }
+  return prompt.messages
 }
 
 /** What it has cost is settled first, whatever came of it. */

@@ -9,7 +9,7 @@ import { isRetryable } from '../catalogue.ts'
 import { type EffectHandler, Failure } from '../effect.ts'
 import { errorData, UserError } from '../errors.ts'
 import type { Recalled, RecallInput, Recorded, RecordInput } from '../machines/memory-effects.ts'
-import { type CountTokens, remembered } from '../machines/remembering.ts'
+import { remembered } from '../machines/remembering.ts'
 import type { Memory, Operation } from './memory.ts'
 
 export interface MemoryEffectsOptions {
@@ -17,22 +17,19 @@ export interface MemoryEffectsOptions {
   readonly open: (project: string) => Memory
   /** Whose memory is meant where an effect names no project. Default: the folder of the process. */
   readonly project?: string | undefined
-  readonly count?: CountTokens | undefined
 }
 
 /** Handlers for the effects of memory-effects.ts, by kind. */
-export function memoryEffects({ open, project = '.', count = fourChars }: MemoryEffectsOptions) {
+export function memoryEffects({ open, project = '.' }: MemoryEffectsOptions) {
   const recalling: EffectHandler<RecallInput, Recalled> = {
     perform: ({ input: { query, limits, ...about }, signal }) =>
-      asFailure(async () => remembered(await open(about.project ?? project).recall(query, limits, signal), limits.tokensMax, count)),
+      asFailure(async () => remembered(await open(about.project ?? project).recall(query, limits, signal), limits.tokensMax)),
   }
   const recording: EffectHandler<RecordInput, Recorded> = {
     perform: ({ input, run }) => asFailure(() => write(open(input.project ?? project), operationsOf(input, run))),
   }
   return { 'memory.recall': recalling, 'memory.record': recording }
 }
-
-const fourChars: CountTokens = (text) => Math.ceil(text.length / 4)
 
 /** All of them, in order. Those that were committed before one of them was refused are there when it is tried again, and are not written twice. */
 async function write(memory: Memory, operations: readonly Operation[]): Promise<Recorded> {

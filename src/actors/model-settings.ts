@@ -3,6 +3,7 @@
  * them without any file. `null`: not said.
  */
 import type { Price } from '../machines/models.ts'
+import { PRICES, priceOf as priceIn } from '../machines/prices.ts'
 
 export interface ModelEntry {
   /** `ollama`, `anthropic`, `openai-compatible`, `scripted`, `replay`, or a name from {@link ModelSettings.providers} that has an address. */
@@ -67,26 +68,5 @@ export const contextTokensOf = ({ contextTokens, provider }: ModelEntry): number
   contextTokens ?? CONTEXT_TOKENS[provider] ?? CONTEXT_TOKENS_OTHERS
 
 /** The price of a model: the pattern that says it most exactly; null where none does. */
-export function priceOf({ pricing }: Pick<ModelSettings, 'pricing'>, provider: string, model: string): Price | null {
-  const name = `${provider}/${model}`
-  const fitting = Object.keys(pricing).filter((pattern) => fits(pattern, name))
-  const best = fitting.sort((a, b) => exactness(b) - exactness(a))[0]
-  return best === undefined ? null : (pricing[best] ?? null)
-}
-
-/** Without `*` is more exact than with one; then the longer text is. */
-const exactness = (pattern: string): number => (pattern.includes('*') ? pattern.replaceAll('*', '').length : Number.MAX_SAFE_INTEGER)
-
-function fits(pattern: string, name: string): boolean {
-  const [first = '', ...rest] = pattern.split('*')
-  if (rest.length === 0) return pattern === name
-  const last = rest.pop() ?? ''
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false
-  let at = first.length
-  for (const part of rest) {
-    const found = name.indexOf(part, at)
-    if (found === -1) return false
-    at = found + part.length
-  }
-  return at <= name.length - last.length
-}
+export const priceOf = ({ pricing }: Pick<ModelSettings, 'pricing'>, provider: string, model: string): Price | null =>
+  priceIn({ ...PRICES, ...pricing }, provider, model)

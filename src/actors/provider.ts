@@ -63,6 +63,8 @@ export type GenerateResult =
       readonly requestId?: string | undefined
       /** From the request to the first piece of the answer, milliseconds. */
       readonly firstTokenMs?: number | undefined
+      /** From a cache: nobody was asked, and nothing was used. Its `costUsd` is 0, whatever the price. */
+      readonly cached?: boolean | undefined
     }
   | {
       readonly ok: false

@@ -166,6 +166,22 @@ const checkSchema = z
   .strictObject({ id, run: text, timeout: duration.default(CHECK_MS) })
   .transform(({ id, run, timeout }) => ({ id, run, timeoutMs: timeout }))
 
+/** Of the run, or of one agent with all its lives. Only what is given is in it. */
+const budgetSchema = z
+  .strictObject({
+    max_tokens: count.optional(),
+    max_usd: z.number(expected('an amount of US dollars above 0')).positive(expected('an amount of US dollars above 0')).optional(),
+    max_turns: limit(1_000_000).optional(),
+  })
+  .transform(({ max_tokens, max_usd, max_turns }) => ({
+    ...(max_tokens === undefined ? {} : { tokensMax: max_tokens }),
+    ...(max_usd === undefined ? {} : { usdMax: max_usd }),
+    ...(max_turns === undefined ? {} : { turnsMax: max_turns }),
+  }))
+
+const given = <B extends object>({ budget }: { budget?: B | undefined }) =>
+  budget === undefined || Object.keys(budget).length === 0 ? {} : { budget }
+
 /** A task file, from its YAML as data. What is left out has its default. */
 export const taskSchema = z
   .strictObject({
@@ -187,11 +203,20 @@ export const taskSchema = z
       })
       .prefault({}),
     deadline: duration.optional(),
-    budget: z.strictObject({ max_tokens: count.optional() }).prefault({}),
+    budget: budgetSchema.prefault({}),
     agents: z
       .strictObject({
-        coder: z.strictObject({ ...wishes, max_iterations: limit(1_000).default(30), deadline: duration.optional() }).prefault({}),
-        reviewer: z.strictObject({ ...wishes, max_rounds: limit(100).default(3), deadline: duration.optional() }).prefault({}),
+        coder: z
+          .strictObject({
+            ...wishes,
+            max_iterations: limit(1_000).default(30),
+            deadline: duration.optional(),
+            budget: budgetSchema.optional(),
+          })
+          .prefault({}),
+        reviewer: z
+          .strictObject({ ...wishes, max_rounds: limit(100).default(3), deadline: duration.optional(), budget: budgetSchema.optional() })
+          .prefault({}),
         orchestrator: z.strictObject(wishes).optional(),
         optimizer: z.strictObject(wishes).optional(),
       })
@@ -213,10 +238,20 @@ export const taskSchema = z
     input: input ?? null,
     workspace,
     deadlineMs: deadline ?? null,
-    budget: { tokensMax: budget.max_tokens ?? null },
+    budget: { tokensMax: null, ...budget },
     agents: {
-      coder: { iterationsMax: agents.coder.max_iterations, deadlineMs: agents.coder.deadline ?? null, ...wishOf(agents.coder) },
-      reviewer: { roundsMax: agents.reviewer.max_rounds, deadlineMs: agents.reviewer.deadline ?? null, ...wishOf(agents.reviewer) },
+      coder: {
+        iterationsMax: agents.coder.max_iterations,
+        deadlineMs: agents.coder.deadline ?? null,
+        ...wishOf(agents.coder),
+        ...given(agents.coder),
+      },
+      reviewer: {
+        roundsMax: agents.reviewer.max_rounds,
+        deadlineMs: agents.reviewer.deadline ?? null,
+        ...wishOf(agents.reviewer),
+        ...given(agents.reviewer),
+      },
       ...(agents.orchestrator === undefined ? {} : { orchestrator: wishOf(agents.orchestrator) }),
       ...(agents.optimizer === undefined ? {} : { optimizer: wishOf(agents.optimizer) }),
     },
@@ -233,10 +268,12 @@ export type Task = z.infer<typeof taskSchema>
 /** Documented keys and values that this version does not act upon, by place. `*` stands for any place in a list. */
 const LATER_KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['approvals'],
-  budget: ['max_usd', 'max_turns', 'max_spawns'],
+  budget: ['max_spawns'],
+  'agents.coder.budget': ['max_spawns'],
+  'agents.reviewer.budget': ['max_spawns'],
   agents: ['executor'],
-  'agents.coder': ['count', 'budget', 'tools', 'max_rounds'],
-  'agents.reviewer': ['count', 'max_iterations', 'budget', 'tools'],
+  'agents.coder': ['count', 'tools', 'max_rounds'],
+  'agents.reviewer': ['count', 'max_iterations', 'tools'],
   'agents.orchestrator': ['max_iterations', 'deadline', 'budget', 'tools'],
   'agents.optimizer': ['max_iterations', 'deadline', 'budget', 'tools'],
   supervision: ['restart', 'from', 'spawn'],

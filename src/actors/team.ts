@@ -5,6 +5,7 @@
  *   /team/coder            permanent
  *   /team/reviewer         permanent
  *   /team/executor         permanent
+ *   /team/optimizer        permanent, where models are asked: keeps conversations within their windows
  *   /team/orchestrator     transient, significant: its output is the output of the run
  *
  * The orchestrator is started last, so that everybody it asks is there. A restart goes on from the last committed snapshot.
@@ -18,19 +19,22 @@ import type { CoderInput } from '../machines/coder-rules.ts'
 import { executor } from '../machines/executor.ts'
 import type { OrchestratorInput } from '../machines/ledger.ts'
 import type { RecallLimits } from '../machines/memory-effects.ts'
-import type { ModelInput } from '../machines/model-call.ts'
+import { type ModelInput, promptTokensMax } from '../machines/model-call.ts'
 import type { Chain } from '../machines/models.ts'
+import { type OptimizerInput, optimizer } from '../machines/optimizer.ts'
 import { orchestrator } from '../machines/orchestrator.ts'
 import { type ReviewerInput, reviewer } from '../machines/reviewer.ts'
-import type { ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
+import type { Budget, ChildSpec, StaticSupervisorSpec } from '../protocol.ts'
 import { CODER } from './prompts/coder.ts'
+import { OPTIMIZER } from './prompts/optimizer.ts'
 import { ORCHESTRATOR } from './prompts/orchestrator.ts'
 import { REVIEWER } from './prompts/reviewer.ts'
 import type { Task } from './task.ts'
 
 /** The team's machines by the names that {@link teamTree} uses: `createTroupe({ machines: teamMachines, ... })`. */
-export const teamMachines = { orchestrator, coder, reviewer, executor }
+export const teamMachines = { orchestrator, coder, reviewer, executor, optimizer }
 
+const OPTIMIZER_ADDRESS = '/team/optimizer'
 const peers = { coder: '/team/coder', reviewer: '/team/reviewer', executor: '/team/executor' }
 
 export interface TeamOptions {
@@ -42,7 +46,7 @@ export interface TeamOptions {
   readonly memory?: boolean | RecallLimits | undefined
 }
 
-type Thinker = 'orchestrator' | 'coder' | 'reviewer'
+type Thinker = 'orchestrator' | 'coder' | 'reviewer' | 'optimizer'
 
 /** Chains, and the tokens that prompts of each agent may take together with their answer. An empty chain is none. */
 export interface TeamModels {
@@ -54,7 +58,8 @@ export interface TeamModels {
 export interface TeamStart {
   readonly tree: StaticSupervisorSpec
   readonly input: Json
-  readonly budget: { readonly tokensMax?: number }
+  /** Of the whole team. Where it is reached the run stands still, and goes on when it is raised. */
+  readonly budget: Budget & { readonly whenReached: 'hold' }
   /** Null: no deadline. */
   readonly deadlineMs: number | null
   /** How often the process of the run may crash. Absent: as often as any run's. */
@@ -71,8 +76,14 @@ export function teamTree(task: Task, { dir, models, memory = false }: TeamOption
   const common = { from: 'checkpoint', ...(startTimeoutMs === null ? {} : { startTimeoutMs }) } as const
   const permanent = { restart: 'permanent', ...common } as const
   const children: ChildSpec[] = [
-    { id: 'coder', src: 'coder', input: { ...coderInput(task, models), ...(memory === false ? {} : { memory }) }, ...permanent },
-    { id: 'reviewer', src: 'reviewer', input: reviewerInput(models), ...permanent },
+    {
+      id: 'coder',
+      src: 'coder',
+      input: { ...coderInput(task, models), ...(memory === false ? {} : { memory }) },
+      ...permanent,
+      ...limitsOf(task.agents.coder),
+    },
+    { id: 'reviewer', src: 'reviewer', input: reviewerInput(models), ...permanent, ...limitsOf(task.agents.reviewer) },
     { id: 'executor', src: 'executor', ...permanent },
     {
       id: 'orchestrator',
@@ -83,16 +94,22 @@ export function teamTree(task: Task, { dir, models, memory = false }: TeamOption
       ...common,
     },
   ]
+  // Conversations with a model have a window; those of a script have none, and nobody to keep them within it.
+  const keeper = optimizerInput(models)
+  if (keeper !== null) children.unshift({ id: 'optimizer', src: 'optimizer', input: keeper, ...permanent })
   const flags = { strategy, intensity, periodMs, ...(backoff === null ? {} : { backoff }) }
   return {
     tree: checked({ id: 'team', ...flags, autoShutdown: 'any_significant', children }),
     input: task.input,
-    budget: task.budget.tokensMax === null ? {} : { tokensMax: task.budget.tokensMax },
+    budget: { ...task.budget, tokensMax: task.budget.tokensMax ?? undefined, whenReached: 'hold' },
     deadlineMs: task.deadlineMs,
     ...(quarantine === null ? {} : { quarantine }),
     name: task.name,
   }
 }
+
+/** What one agent may use, over all its lives. */
+const limitsOf = ({ budget }: { budget?: Budget | undefined }) => (budget === undefined ? {} : { limits: { budget } })
 
 /** Rules that hold between keys of `supervision:`, such as a period that its backoff fits into, are the tree's. Who wrote the task is told, in its words. */
 function checked(tree: StaticSupervisorSpec): StaticSupervisorSpec {
@@ -120,8 +137,24 @@ function coderInput(task: Task, models: TeamModels | undefined): JsonObject {
   const { polling, pollingMs } = task.loops
   const { iterationsMax } = task.agents.coder
   const loops = { polling, pollingMs }
-  const input = { address: peers.coder, system: CODER, iterationsMax, loops, ...modelsOf('coder', models) } satisfies CoderInput
+  const own = modelsOf('coder', models)
+  const input = { address: peers.coder, system: CODER, iterationsMax, loops, ...own, ...windowOf(own) } satisfies CoderInput
   return input as unknown as JsonObject
+}
+
+/** The window of the model that is asked first, and who keeps the conversation within it. */
+function windowOf({ models: [first] = [], contextTokensMax }: ModelInput): Pick<CoderInput, 'optimizer' | 'window'> {
+  if (first === undefined) return {}
+  return { optimizer: OPTIMIZER_ADDRESS, window: { promptTokensMax: promptTokensMax(first, contextTokensMax ?? null) } }
+}
+
+function optimizerInput(models: TeamModels | undefined): Json | null {
+  const own = modelsOf('optimizer', models)
+  const [first] = own.models ?? []
+  if (first === undefined) return null
+  const room = promptTokensMax(first, own.contextTokensMax ?? null)
+  const input = { address: OPTIMIZER_ADDRESS, system: OPTIMIZER, promptTokensMax: room, ...own } satisfies OptimizerInput
+  return input as unknown as Json
 }
 
 function orchestratorInput(task: Task, dir: string, models: TeamModels | undefined): JsonObject {

@@ -16,6 +16,7 @@ import type { Store } from '../runtime/store.ts'
 import { teamEffects } from './effects.ts'
 import type { Providers } from './generating.ts'
 import { healthJudge } from './health.ts'
+import type { Gates } from './provider-gate.ts'
 import { scripted } from './providers/scripted.ts'
 import { reap } from './reaper.ts'
 import { vitals } from './vitals.ts'
@@ -33,6 +34,8 @@ export interface TroupeOptions<M extends Machines> {
    * `E_SCRIPT_MISS`.
    */
   readonly providers?: Providers
+  /** Gates before those providers, made once in a process: `providerGates(...)`. Left out: everybody is let in at once. */
+  readonly gates?: Gates | undefined
   /** Folder for the staged copies of repositories. Default: `work` beside the store's file. */
   readonly workDir?: string
   readonly limits?: Partial<TurnLimits>
@@ -66,7 +69,7 @@ export function createTroupe<const M extends Machines>(options: TroupeOptions<M>
   const root = options.workDir ?? join(dirname(options.store?.path ?? '.'), 'work')
   const host = createRegistry({
     machines: { ...options.machines, [SUPERVISOR_MACHINE]: supervisor, [DYNAMIC_MACHINE]: dynamic },
-    effects: { ...teamEffects({ providers, root }).handlers, ...options.effects },
+    effects: { ...teamEffects({ providers, root, gates: options.gates }).handlers, ...options.effects },
     reap: options.reap ?? reap,
     health: healthJudge,
     vitals,

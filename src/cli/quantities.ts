@@ -17,7 +17,15 @@ export function wholeNumber(text: string): number {
   return value
 }
 
-/** The same, or `0`. */
+/** `4`, `0.05`, `$2.50`: USD above 0. */
+export function dollarAmount(text: string): number {
+  const [, digits] = /^\$?(\d+(?:\.\d+)?)$/.exec(text) ?? []
+  const usd = Number(digits)
+  if (!(usd > 0 && usd <= 1_000_000)) throw new InvalidArgumentError('expected an amount of US dollars above 0, like 0.50')
+  return usd
+}
+
+/** The same as {@link wholeNumber}, or `0`. */
 export const wholeNumberOrNone = (text: string): number => (text === '0' ? 0 : wholeNumber(text))
 
 /** A journal position, `412` or `#412`. */

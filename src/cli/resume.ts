@@ -1,8 +1,7 @@
 /** `troupe resume [RUN|--last]`: goes on with one run. */
-import type { App } from '../app.ts'
+import type { App, ResumeTask, RunMeta } from '../app.ts'
 import { exitOf } from '../catalogue.ts'
 import { UserError } from '../errors.ts'
-import type { ResumeOptions } from '../runtime/engine.ts'
 import { quarantined } from '../runtime/engines/local/quarantine.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import { ago, iso } from '../view/format.ts'
@@ -11,10 +10,14 @@ import type { Report } from '../view/result.ts'
 import type { Context } from './context.ts'
 import { drive, sayResult } from './drive.ts'
 import { findRun, shortOf } from './find.ts'
+import { type TapeFlags, tapesOf } from './tape-flags.ts'
 
-export interface ResumeFlags {
+export interface ResumeFlags extends TapeFlags {
   readonly last?: boolean
   readonly maxTokens?: number
+  /** USD. */
+  readonly maxUsd?: number
+  readonly maxTurns?: number
   readonly timeout?: number
   readonly takeOver?: boolean
   readonly unquarantine?: boolean
@@ -25,17 +28,21 @@ export async function resume(context: Context, name: string | undefined, flags: 
   const app = await context.app()
   const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'resume', resumable: true })
   checkStanding(app.store, row, flags, context.now())
-  const options: ResumeOptions = {
+  const own = (row.meta as Partial<RunMeta> | null)?.record?.file ?? null
+  const tapes = await tapesOf(context, flags, `resume ${shortOf(app.store, row.run)}`, own)
+  if (tapes === null) return 1
+  const options: ResumeTask = {
+    ...tapes,
     ...(flags.takeOver === true ? { takeOver: true } : {}),
     ...(flags.unquarantine === true ? { unquarantine: true } : {}),
-    ...(flags.maxTokens === undefined ? {} : { budget: { tokensMax: flags.maxTokens } }),
+    budget: { tokensMax: flags.maxTokens, usdMax: flags.maxUsd, turnsMax: flags.maxTurns },
     ...(flags.timeout === undefined ? {} : { deadlineMs: flags.timeout }),
   }
   return sayResult(context, await goOn(context, app, row, options))
 }
 
 /** Resumes a run, shows what was found, and stays with it to its end. */
-export function goOn(context: Context, app: App, before: RunRow, options: ResumeOptions = {}): Promise<Report> {
+export function goOn(context: Context, app: App, before: RunRow, options: ResumeTask = {}): Promise<Report> {
   const { io, flags } = context
   return drive({
     context,

@@ -4,18 +4,24 @@ import { extname, resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { checkPrices, type ModelPlan, planModels, vramWarnings } from '../actors/models.ts'
 import { parseTask, type Task, taskFromText } from '../actors/task.ts'
-import type { App } from '../app.ts'
+import { type App, budgetOf } from '../app.ts'
 import { UserError } from '../errors.ts'
+import type { Budget } from '../protocol.ts'
+import { dollars, nanoUsd } from '../usage.ts'
 import { count, duration } from '../view/format.ts'
 import { canGoOn, standingOf } from '../view/outcome.ts'
 import { type Context, version } from './context.ts'
 import { drive, sayResult } from './drive.ts'
 import { shortOf } from './find.ts'
 import { settingsOf } from './settings.ts'
+import { type TapeFlags, tapesOf } from './tape-flags.ts'
 
-export interface RunOptions {
+export interface RunOptions extends TapeFlags {
   readonly name?: string
   readonly maxTokens?: number
+  /** USD. */
+  readonly maxUsd?: number
+  readonly maxTurns?: number
   /** Milliseconds. */
   readonly timeout?: number
   /** An alias. */
@@ -30,54 +36,63 @@ interface Given {
 
 /**
  * @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_CONFIG_INVALID`, `E_SECRET_IN_CONFIG`, `E_MODEL_UNKNOWN`, `E_PRICE_UNKNOWN` (3), `E_USAGE` (2),
- *   `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (4). Nothing has been started then, and no store was made.
+ *   `E_FLAG_CONFLICT`, `E_CONFIRM_REQUIRED` (2), `E_CREDENTIALS_MISSING`, `E_CREDENTIALS_UNSAFE` (4), `E_CASSETTE_INVALID` (8). Nothing has been started then,
+ *   and no store was made.
  */
 export async function run(context: Context, argument: string, options: RunOptions): Promise<number> {
   const { task, file } = await readTask(argument, context.config.dir)
   const { io, flags, config } = context
+  const tapes = await tapesOf(context, options, `run ${argument}`)
+  if (tapes === null) return 1
   const { plan, budget } = await modelsAtTheDoor(context, task, options)
   const app = await context.app()
   const name = nameFor(app, task, options.name)
   if (plan.unconfigured && !flags.quiet) {
     io.err('note: no model is configured; replies are scripted (simulated) and come from `replies:` of the task')
   }
-  const tokensMax = options.maxTokens ?? task.budget.tokensMax ?? budget.tokensMax ?? undefined
-  const deadlineMs = options.timeout ?? task.deadlineMs ?? budget.timeMs ?? undefined
+  const deadlineMs = options.timeout ?? task.deadlineMs ?? config.settings().budget.timeMs ?? undefined
   const report = await drive({
     context,
     app,
     open: () =>
-      app.start({ task, file, dir: config.dir, version: version(), models: plan, name, project: config.project, tokensMax, deadlineMs }),
+      app.start({
+        ...{ task, file, dir: config.dir, version: version(), models: plan, name, project: config.project, budget, deadlineMs },
+        ...tapes,
+      }),
     begin: (_session, short) => {
-      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, tokensMax, deadlineMs }))
+      if (!flags.quiet && !flags.jsonl) io.err(heading({ short, name, plan, budget, deadlineMs }))
     },
   })
   return sayResult(context, report)
 }
 
 /** Models, prices and keys, before anything is made. What is configured is never replaced by a script. */
-async function modelsAtTheDoor(context: Context, task: Task, { model, provider }: RunOptions) {
-  const { flags, io } = context
+async function modelsAtTheDoor(context: Context, task: Task, options: RunOptions) {
+  const { flags, io, config } = context
   const settings = settingsOf(context)
-  const plan = planModels(settings, { modelFlag: model, providerFlag: provider, task })
-  checkPrices(plan, settings.budget.usdMax)
+  const plan = planModels(settings, { modelFlag: options.model, providerFlag: options.provider, task })
+  const given = { tokensMax: options.maxTokens, usdMax: options.maxUsd, turnsMax: options.maxTurns }
+  const budget = budgetOf(config, { task, budget: given })
+  checkPrices(plan, budget.usdMax ?? null)
   for (const warning of flags.quiet ? [] : vramWarnings(settings, plan))
     io.err(`${io.errLook.paint('attention', 'warning')} vram  ${warning}`)
-  await context.providers(plan.providers)
-  return { plan, budget: settings.budget }
+  if (options.replay === undefined) await context.providers(plan.providers)
+  return { plan, budget }
 }
 
 interface Heading {
   readonly short: string
   readonly name: string | null
   readonly plan: ModelPlan
-  readonly tokensMax: number | undefined
+  readonly budget: Budget
   readonly deadlineMs: number | undefined
 }
 
 function heading(of: Heading): string {
   const limits = [
-    ...(of.tokensMax === undefined ? [] : [`${count(of.tokensMax)} tokens`]),
+    ...(of.budget.usdMax === undefined ? [] : [dollars(nanoUsd(of.budget.usdMax))]),
+    ...(of.budget.tokensMax === undefined ? [] : [`${count(of.budget.tokensMax)} tokens`]),
+    ...(of.budget.turnsMax === undefined ? [] : [`${count(of.budget.turnsMax)} turns`]),
     ...(of.deadlineMs === undefined ? [] : [duration(of.deadlineMs)]),
   ]
   const budget = limits.length === 0 ? 'no budget' : `budget ${limits.join(', ')}`

@@ -1,13 +1,16 @@
 /** The configuration as verbs use it: its warnings are said once, and keys are looked for where it says. */
 import { join } from 'node:path'
+import type { ResponseCache } from '../actors/cache.ts'
+import { diskCache } from '../actors/caches/disk.ts'
+import { openSeam } from '../actors/cassettes/seam.ts'
 import { environmentKeys } from '../actors/credentials/environment.ts'
 import { keyFile } from '../actors/credentials/key-file.ts'
 import { keychain } from '../actors/credentials/keychain.ts'
-import { type Credentials, createCredentials } from '../actors/credentials.ts'
-import type { Provider } from '../actors/provider.ts'
-import { providersOf } from '../actors/provider-factory.ts'
+import { type Credentials, createCredentials, type FoundKey } from '../actors/credentials.ts'
+import { keysOf, providersOf } from '../actors/provider-factory.ts'
 import type { ProviderSource } from '../app.ts'
 import type { Config } from '../config.ts'
+import { errorData } from '../errors.ts'
 import type { Context } from './context.ts'
 
 type Settings = ReturnType<Config['settings']>
@@ -31,14 +34,24 @@ export function credentialsOf({ config, flags, io }: Context, { providers }: Pic
   ])
 }
 
-/** Makes providers by name, each once: the door asks for them, and then the run does. @throws {UserError} `E_CREDENTIALS_*` (4). */
+/** Makes providers by name: the door asks for them, and then the run does, with its tape. @throws {UserError} `E_CREDENTIALS_*` (4), `E_CASSETTE_INVALID` (8). */
 export function providerSource(context: Context): ProviderSource {
-  const made = new Map<string, Provider>()
-  return async (names) => {
+  return async (names, tapes = {}) => {
     const settings = context.config.settings()
-    const wanted = names.filter((name) => !made.has(name))
-    const fresh = await providersOf(wanted, { settings, credentials: credentialsOf(context, settings) })
-    for (const [name, provider] of Object.entries(fresh)) made.set(name, provider)
-    return Object.fromEntries([...made].filter(([name]) => names.includes(name)))
+    const credentials = credentialsOf(context, settings)
+    const needsKeys = tapes.replay === undefined
+    const found = needsKeys ? await keysOf(names, { settings, credentials }) : new Map<string, FoundKey>()
+    // Its own keys are known by their value, so none gets onto a tape whatever it looks like.
+    const seam = await openSeam({ ...tapes, secrets: [...found.values()].map(({ key }) => key.reveal()) })
+    if (seam.torn !== null) context.io.err(`note: the tape ended in a torn line; it was cut off (${seam.torn.bytes} bytes)`)
+    const providers = await providersOf(names, { settings, found, seam, cache: cacheOf(context, settings) })
+    const unkept = (error: unknown): void => context.io.err(`warning: not all of the run is on its tape: ${errorData(error).message}`)
+    return { providers, close: () => seam.close().catch(unkept) }
   }
+}
+
+/** Answers that are kept, where the configuration says so. */
+function cacheOf({ config, io }: Context, { cache: { mode, bytesMax } }: Settings): ResponseCache | undefined {
+  if (mode === 'off') return undefined
+  return diskCache({ root: join(config.home, 'cache'), mode, bytesMax, warn: (message) => io.err(`warning: ${message}`) })
 }

@@ -1,15 +1,17 @@
 /** `troupe show RUN`: one run closely, live or afterwards. */
 import type { App } from '../app.ts'
 import { resultOf } from '../runtime/engines/local/ending.ts'
+import { ledgerOf } from '../runtime/ledger.ts'
 import type { RunRow, Store } from '../runtime/store.ts'
 import { treeView } from '../runtime/views.ts'
-import { castOf, tokensByActor } from '../view/actors.ts'
+import { castOf, costByActor, tokensByActor } from '../view/actors.ts'
 import { ago, costBasis, money, plural, printable } from '../view/format.ts'
 import { runMark } from '../view/look.ts'
 import { standingOf, teamOutput } from '../view/outcome.ts'
 import { resultNotes, resultTree } from '../view/result.ts'
 import { type RunItem, runObject, statusWords, usageOf } from '../view/runs.ts'
 import { castView, effectObject, effectTable, sceneLines, treeObject } from '../view/show.ts'
+import { usageLines, usageObject } from '../view/usage.ts'
 import type { Context } from './context.ts'
 import { reportOf } from './drive.ts'
 import { findRun } from './find.ts'
@@ -19,6 +21,7 @@ export interface ShowFlags {
   readonly last?: boolean
   readonly tree?: boolean
   readonly effects?: boolean
+  readonly usage?: boolean
 }
 
 const FINAL = ['succeeded', 'failed', 'canceled']
@@ -28,7 +31,8 @@ export async function show(context: Context, name: string | undefined, flags: Sh
   const app = await context.app()
   const row = findRun(app.store, { name, last: flags.last === true, project: context.config.project, verb: 'show' })
   const item = itemOf(app.store, row)
-  if (context.flags.json || context.flags.jsonl) showJson(context, app.store, item)
+  if (flags.usage === true) showUsage(context, app.store, row)
+  else if (context.flags.json || context.flags.jsonl) showJson(context, app.store, item)
   else if (flags.effects === true) showEffects(context, item)
   else if (flags.tree === true) for (const line of treeOf(context, app, item)) context.io.out(line)
   else showAll(context, app, item)
@@ -78,9 +82,18 @@ function showEffects({ io, config }: Context, { effects, short }: RunItem): void
   for (const line of effectTable(effects, io.outLook, !config.stdout.terminal)) io.out(line)
 }
 
+function showUsage({ io, flags, config }: Context, store: Store, row: RunRow): void {
+  const ledger = ledgerOf(store.effects(row.run))
+  const cells = store.cells(row.run)
+  if (flags.json || flags.jsonl) io.json(usageObject(row, ledger, cells))
+  else for (const line of usageLines(row, ledger, cells, io.outLook, !config.stdout.terminal)) io.out(line)
+}
+
 function showJson({ io, now }: Context, store: Store, item: RunItem): void {
   const { row, effects } = item
-  const tree = FINAL.includes(row.status) ? castView(castOf(framesOf(store, row.run)), tokensByActor(effects)) : treeView(store, row.run)
+  const tree = FINAL.includes(row.status)
+    ? castView(castOf(framesOf(store, row.run)), tokensByActor(effects), costByActor(effects))
+    : treeView(store, row.run)
   // The run clock and the wall clock were read together at the last commit.
   const atRunMs = (runMs: number): number => row.clock.wallMs - (row.clock.runMs - runMs)
   io.json({

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import type { Context } from './context.ts'
 import type { LogsOptions } from './logs.ts'
 import type { PruneFlags } from './prune.ts'
-import { durationMs, position, wholeNumber, wholeNumberOrNone } from './quantities.ts'
+import { dollarAmount, durationMs, position, wholeNumber, wholeNumberOrNone } from './quantities.ts'
 
 /** Calls a verb with everything around it in place. */
 export type Call = (command: Command, run: (context: Context) => Promise<number>) => Promise<void>
@@ -15,6 +15,7 @@ export function addVerbs(program: Command, call: Call): void {
   addRunning(program, call)
   addLooking(program, call)
   addKeeping(program, call)
+  addTapes(program, call)
   addSetup(program, call)
 }
 
@@ -27,7 +28,12 @@ function addRunning(program: Command, call: Call): void {
     .option('--model <alias>', 'the model of all agents, by its alias in [models]; with --provider also by its own name')
     .option('--provider <name>', 'only models of this provider; scripted: replies of the task')
     .option('--max-tokens <n>', 'limit of tokens, like 200k', wholeNumber)
+    .option('--max-usd <usd>', 'limit of money, like 0.50', dollarAmount)
+    .option('--max-turns <n>', 'limit of answers of models', wholeNumber)
     .option('--timeout <duration>', 'deadline of the run, like 20m', durationMs)
+    .addOption(recordOption())
+    .option('--replay <file>', 'answer from this cassette, and from nothing else')
+    .option('--strict', 'with --replay: each exchange is given once')
     .action(async (task: string, options, command: Command) =>
       call(command, async (context) => (await import('./run.ts')).run(context, task, options)),
     )
@@ -44,9 +50,14 @@ function addRunning(program: Command, call: Call): void {
     .argument('[run]', RUN)
     .addOption(new Option('--last', 'the newest run of this project that can go on'))
     .option('--max-tokens <n>', 'raise the limit of tokens; what was spent stays spent', wholeNumber)
+    .option('--max-usd <usd>', 'raise the limit of money, in the same way', dollarAmount)
+    .option('--max-turns <n>', 'raise the limit of turns, in the same way', wholeNumber)
     .option('--timeout <duration>', 'a new deadline of the run, from now, like 20m', durationMs)
     .option('--take-over', 'take it from a process that no longer answers; that process can commit nothing more')
     .option('--unquarantine', 'go on although its process has crashed too often; the count begins again')
+    .addOption(recordOption())
+    .option('--replay <file>', 'answer from this cassette, and from nothing else')
+    .option('--strict', 'with --replay: each exchange is given once')
     .action(async (run: string | undefined, options, command: Command) =>
       call(command, async (context) => (await import('./resume.ts')).resume(context, run, options)),
     )
@@ -65,6 +76,8 @@ function addRunning(program: Command, call: Call): void {
     .action(async (options, command: Command) => call(command, async (context) => (await import('./demo.ts')).demo(context, options)))
 }
 
+const recordOption = (): Option => new Option('--record <file>', 'write down what models say, on this cassette').conflicts('replay')
+
 function addLooking(program: Command, call: Call): void {
   program
     .command('ps')
@@ -79,7 +92,8 @@ function addLooking(program: Command, call: Call): void {
     .argument('[run]', RUN)
     .option('--last', 'the newest run of this project')
     .addOption(new Option('--tree', 'only its actors').conflicts('effects'))
-    .option('--effects', 'only its effects')
+    .addOption(new Option('--effects', 'only its effects').conflicts('usage'))
+    .addOption(new Option('--usage', 'what it has used, by actor and by model; with --json every call').conflicts('tree'))
     .action(async (run: string | undefined, options, command: Command) =>
       call(command, async (context) => (await import('./show.ts')).show(context, run, options)),
     )
@@ -133,6 +147,50 @@ function addKeeping(program: Command, call: Call): void {
     .option('--dry-run', 'only say what would go')
     .action(async (runs: readonly string[], options: PruneFlags, command: Command) =>
       call(command, async (context) => (await import('./prune.ts')).prune(context, runs, options)),
+    )
+}
+
+function addTapes(program: Command, call: Call): void {
+  const cassette = program.command('cassette').description('what models said, as files to keep: list, check and clean them')
+  cassette
+    .command('ls')
+    .description('list the cassettes of a folder')
+    .argument('[dir]', 'a folder (tapes)')
+    .action(async (dir: string | undefined, _, command: Command) =>
+      call(command, async (context) => (await import('./cassette.ts')).cassetteLs(context, dir)),
+    )
+  cassette
+    .command('verify')
+    .description('look for damage, secrets and drift; changes nothing')
+    .argument('<files...>', 'cassettes')
+    .action(async (files: readonly string[], _, command: Command) =>
+      call(command, async (context) => (await import('./cassette.ts')).cassetteVerify(context, files)),
+    )
+  cassette
+    .command('scrub')
+    .description('take secrets out, and seal it again')
+    .argument('<file>', 'a cassette')
+    .option('-o, --output <file>', 'write another file, and leave this one as it is')
+    .action(async (file: string, options, command: Command) =>
+      call(command, async (context) => (await import('./cassette.ts')).cassetteScrub(context, file, options)),
+    )
+  const cache = program.command('cache').description('answers of models that are kept: how many, whether they are whole')
+  cache
+    .command('stats')
+    .description('how many, how large, and how often they were of use')
+    .action(async (_, command: Command) => call(command, async (context) => (await import('./cache.ts')).cacheStats(context)))
+  cache
+    .command('validate')
+    .description('read every one; changes nothing')
+    .action(async (_, command: Command) => call(command, async (context) => (await import('./cache.ts')).cacheValidate(context)))
+  cache
+    .command('purge')
+    .description('remove some of them')
+    .addOption(new Option('--all', 'all of them').conflicts(['invalid', 'olderThan']))
+    .addOption(new Option('--invalid', 'those that are damaged').conflicts(['olderThan']))
+    .option('--older-than <duration>', 'those that were not used for so long, like 30d', durationMs)
+    .action(async (options, command: Command) =>
+      call(command, async (context) => (await import('./cache.ts')).cachePurge(context, options)),
     )
 }
 

@@ -7,7 +7,7 @@
  *
  * The first words wait in the context until then. Without `memory` in its input none of this happens.
  */
-import type { CoderContext } from './coder-rules.ts'
+import type { CoderContext, CoderInput } from './coder-rules.ts'
 import { conversationOf, taskMessages, topicOf } from './conversation.ts'
 import { RECALL_LIMITS, type RecallInput, type RecallLimits } from './memory-effects.ts'
 import type { Message, TaskAssign } from './vocabulary.ts'
@@ -25,16 +25,10 @@ export interface Remembering {
 }
 
 /** Its part of the first context. `memory: true`: within the default limits. */
-export function rememberingOf({
-  memory,
-  contextTokensMax,
-}: {
-  readonly memory?: boolean | RecallLimits | undefined
-  readonly contextTokensMax?: number | undefined
-}): Remembering {
+export function rememberingOf({ memory, window, contextTokensMax }: CoderInput): Remembering {
   if (memory === undefined || memory === false) return {}
   const limits = memory === true ? RECALL_LIMITS : memory
-  const windowTokens = contextTokensMax ?? RECALL_LIMITS.tokensMax
+  const windowTokens = window?.promptTokensMax ?? contextTokensMax ?? RECALL_LIMITS.tokensMax
   return { memory: { ...limits, tokensMax: Math.max(1, Math.min(limits.tokensMax, Math.floor(windowTokens / WINDOW_SHARE))) } }
 }
 

@@ -4,11 +4,13 @@
 import { type AnyActorRef, assertEvent, assign, cancel, emit, enqueueActions, sendTo, setup } from 'xstate'
 import { type ErrorData, errorData } from '../errors.ts'
 import type { Json } from '../json.ts'
-import type { ThreadAppend } from '../protocol.ts'
+import type { Address, AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
+import { cannotRepair, isSilent, misfit, mustRepair, NO_SLIPS, type Slips, slipped } from './coder-answers.ts'
 import { blocked, circleOf, type Judged, judged, nudged, POLLING_MS, settled } from './coder-loops.ts'
 import { beginRecall, isRecalledFirst, type Remembering } from './coder-recall.ts'
-import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf } from './conversation.ts'
-import { generate, planWrite, read, write } from './effects.ts'
+import { isAbout, isFull, learned, openWindow, shortened, type Window, type WindowLimits } from './compacting.ts'
+import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf, withConversation } from './conversation.ts'
+import { type GenerateOutput, generate, planWrite, read, write } from './effects.ts'
 import { type RecallLimits, recall } from './memory-effects.ts'
 import { type Calling, freshCall, hasAnother, type ModelInput, switched, switchOf } from './model-call.ts'
 import { NO_CALLS, pollingExpired, type ToolLoopOptions, type ToolMemory } from './tool-loops.ts'
@@ -31,6 +33,10 @@ export interface CoderInput extends ModelInput {
   readonly loops?: (ToolLoopOptions & { readonly pollingMs?: number | undefined }) | undefined
   /** Asks the memory of the project before it begins an item, within these limits or the default ones. Default: it does not. */
   readonly memory?: boolean | RecallLimits | undefined
+  /** Who makes long conversations shorter; left out: nobody, what does not fit is left out. */
+  readonly optimizer?: Address | undefined
+  /** What prompts may take. */
+  readonly window?: WindowLimits | undefined
 }
 
 /** A file as the model knows it. */
@@ -59,8 +65,12 @@ export interface CoderContext extends Calling, Remembering {
   readonly blockedTurn: number
   /** What is there of this item so far, for whoever waits for it no longer: files that were written, and answers of the model. */
   readonly partial: { readonly files: readonly string[]; readonly turn: number } | null
+  /** Answers in a row that could not be used. Absent: none so far. */
+  readonly slips?: Slips | undefined
   /** Why this life ends: tool calls that went in circles. */
   readonly circle: ErrorData | null
+  /** What prompts may take, and how long conversations became shorter. Absent in a context of an earlier version. */
+  readonly window?: Window
 }
 
 type CoderEvent =
@@ -68,6 +78,7 @@ type CoderEvent =
   | { type: 'task.abandon'; item: string; replyTo?: AnyActorRef }
   | { type: 'polling.expired' }
   | { type: 'shutdown' }
+  | AskEvent
 
 /** Id of the item at hand. */
 export const itemOf = (context: CoderContext): string => context.task?.item ?? ''
@@ -76,6 +87,8 @@ export const callOf = (context: CoderContext): ToolCall => context.calls[0] ?? {
 const topicAtHand = (context: CoderContext): string => context.task?.topic ?? ''
 /** The conversation about the item at hand. */
 export const talk = (context: CoderContext): Conversation => conversationOf(context, topicAtHand(context))
+/** What prompts about it may take. */
+export const windowOf = ({ window }: CoderContext): Window => window ?? openWindow(undefined, undefined)
 const pathOf = (path: unknown): string => (typeof path === 'string' ? path.replace(/^(?:\.\/)+/, '') : '')
 /** Hash of the file that the call at hand is about, as it was seen last; null where it was never seen. */
 export const seenHash = (context: CoderContext): string | null =>
@@ -93,8 +106,10 @@ export const refused = (thrown: unknown): string => {
 const results = (calls: readonly ToolCall[], content: string): readonly Message[] =>
   calls.map((call) => ({ role: 'tool', toolCallId: call.id, content: head(content, RESULT_CHARS_MAX) }))
 
+/** Messages of the conversation at hand. */
+export const told = (context: CoderContext, messages: readonly Message[]) => ({ topic: topicAtHand(context), messages })
 /** An answer of the model, as it goes into the conversation. */
-export const answered = (context: CoderContext, message: Message) => ({ topic: topicAtHand(context), messages: [message] })
+export const answered = (context: CoderContext, message: Message) => told(context, [message])
 /** What the model is told about a tool that does not exist. */
 export const noSuchTool = (context: CoderContext): string =>
   `there is no tool '${callOf(context).name}'; there are: ${CODER_TOOLS.join(', ')}`
@@ -165,15 +180,35 @@ export const rules = setup({
     isBlocked: ({ context }) => context.judged?.verdict === 'block',
     mustRecall: ({ context }) => (context.recalling ?? null) !== null,
     nothingToCall: ({ context }) => context.calls.length === 0,
+    isFull: ({ context }) => context.calls.length === 0 && isFull(windowOf(context), talk(context)),
+    isLate: ({ context, event }) => !isAbout(windowOf(context), event as { id?: string }),
     outOfTurns: ({ context }) => context.calls.length === 0 && talk(context).turns >= context.iterationsMax,
     isRead: ({ context }) => READS.includes(callOf(context).name),
     isWrite: ({ context }) => WRITES.includes(callOf(context).name),
     hasAnotherModel: ({ context }, params: { error: unknown }) => hasAnother(context, params.error),
     isDone: ({ context }) => callOf(context).name === 'done',
+    mustRepair: ({ context }, params: { output: GenerateOutput }) => mustRepair(context, params.output),
+    cannotRepair: ({ context }, params: { output: GenerateOutput }) => cannotRepair(context, params.output),
+    givesUpModel: ({ context }, params: { output: GenerateOutput }) =>
+      cannotRepair(context, params.output) && hasAnother(context, misfit(params.output)),
+    isSilent: ({ context }, params: { output: GenerateOutput }) => isSilent(context, params.output),
     hasCalls: (_, params: { message: Message }) => (params.message.toolCalls ?? []).length > 0,
   },
   actions: {
     'thread.append': (_, _params: ThreadAppend) => {},
+    ask: (_, _params: AskParams) => {},
+    beginCompacting: assign(({ context }) => ({ window: { ...windowOf(context), asked: windowOf(context).asked + 1 } })),
+    /** The stretch is replaced by its summary, or by a line where there is none. */
+    compact: enqueueActions(({ context, event, enqueue }) => {
+      const made = shortened(windowOf(context), talk(context), event as AskEvent)
+      if (made === null) return
+      const append = enqueue as unknown as (action: { type: 'thread.append'; params: ThreadAppend }) => void
+      append({ type: 'thread.append', params: appending(context, topicAtHand(context), [made.message]) })
+      enqueue.assign({ window: made.window, conversations: withConversation(context, made.conversation) })
+      enqueue.emit({ type: 'context.compacted', ...made.fact, item: itemOf(context) })
+    }),
+    /** What the model has counted, before its answer is said. */
+    learn: assign(({ context }, output: GenerateOutput) => ({ window: learned(windowOf(context), talk(context), output) })),
     say: enqueueActions(({ context, enqueue }, params: { topic: string; messages: readonly Message[] }) =>
       saying(enqueue, context, params),
     ),
@@ -191,6 +226,8 @@ export const rules = setup({
       calls: params.message.toolCalls ?? [],
       partial: { files: context.partial?.files ?? [], turn: talk(context).turns },
     })),
+    countSlip: assign(({ context }, params: { kind: keyof Slips }) => ({ slips: slipped(context, params.kind) })),
+    forgetSlips: assign(({ context }) => (context.slips === undefined ? {} : { slips: NO_SLIPS })),
     judge: assign(({ context }) => ({
       judged: context.calls.length === 0 ? null : judged(context, callOf(context), talk(context).turns),
       ...freshCall(context),

@@ -4,9 +4,12 @@
  *   idle --task.assign--> working                         answers task.done {summary} | task.failed {error}
  *    |      deciding --no call waits, turns left--> generating --calls--> deciding
  *    |         |--a new item, it remembers--> recalling -------> deciding     the first words wait for it
+ *    |         |--the same, and the conversation is long--> compacting --a summary, or a line in its place--> deciding
  *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
- *    |         |                                       '--no calls--> idle     the text is the summary
+ *    |         |                               |--a call that does not fit--> deciding     told once, then the next model is asked
+ *    |         |                               |--text, nothing decided--> deciding        told twice, then as below; a script is taken at its word
+ *    |         |                               '--no calls--> idle     the text is the summary
  *    |         |--turns used up--> idle                                        E_LIMIT_TURNS
  *    |         |--the model failed, another may help--> generating                fact model.switched; nobody left: task.failed
  *    |         |--list, read, search--> reading ----------------> deciding
@@ -21,6 +24,7 @@
  */
 import { errorData } from '../errors.ts'
 import { EXIT_KEY } from '../protocol.ts'
+import { endingText, misfit, nudgeWords, repairWords } from './coder-answers.ts'
 import { openingWith, rememberingOf } from './coder-recall.ts'
 import {
   answered,
@@ -35,8 +39,11 @@ import {
   seenHash,
   summaryOf,
   talk,
+  told,
   unperformed,
+  windowOf,
 } from './coder-rules.ts'
+import { compactQuestion, openWindow, windowInput } from './compacting.ts'
 import type { WritePlan } from './effects.ts'
 import { askedOf, callingOf, failedCall } from './model-call.ts'
 import { NO_CALLS } from './tool-loops.ts'
@@ -62,6 +69,7 @@ export const coder = rules.createMachine({
     circle: null,
     ...callingOf(input),
     ...rememberingOf(input),
+    window: openWindow(input.optimizer, input.window),
   }),
   output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
   initial: 'idle',
@@ -107,6 +115,7 @@ export const coder = rules.createMachine({
               target: '#coder.idle',
               actions: { type: 'fail', params: ({ context }) => ({ error: outOfTurns(context) }) },
             },
+            { guard: 'isFull', target: 'compacting' },
             { guard: 'nothingToCall', target: 'generating' },
             {
               guard: 'goesInCircles',
@@ -150,23 +159,64 @@ export const coder = rules.createMachine({
                 tools: [...CODER_TOOLS],
                 format: 'text',
                 promptChars: chars,
+                ...windowInput(windowOf(context), talk(context)),
                 ...askedOf(context),
               }
             },
             onDone: [
               {
+                guard: { type: 'mustRepair', params: ({ event }) => ({ output: event.output }) },
+                target: 'deciding',
+                actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
+                  { type: 'say', params: ({ context, event }) => told(context, repairWords(event.output)) },
+                  { type: 'countSlip', params: { kind: 'repairs' } },
+                ],
+              },
+              {
+                guard: { type: 'givesUpModel', params: ({ event }) => ({ output: event.output }) },
+                target: 'generating',
+                reenter: true,
+                actions: [
+                  { type: 'tellSwitched', params: ({ event }) => ({ error: misfit(event.output) }) },
+                  { type: 'switchModel', params: ({ event }) => ({ error: misfit(event.output) }) },
+                  'forgetSlips',
+                ],
+              },
+              {
+                guard: { type: 'cannotRepair', params: ({ event }) => ({ output: event.output }) },
+                target: '#coder.idle',
+                actions: [
+                  { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, misfit(event.output)) }) },
+                  'forgetSlips',
+                ],
+              },
+              {
                 guard: { type: 'hasCalls', params: ({ event }) => event.output },
                 target: 'deciding',
                 actions: [
+                  'forgetSlips',
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
                   { type: 'queueCalls', params: ({ event }) => event.output },
                 ],
               },
               {
+                guard: { type: 'isSilent', params: ({ event }) => ({ output: event.output }) },
+                target: 'deciding',
+                actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
+                  { type: 'say', params: ({ context, event }) => told(context, nudgeWords(context, event.output)) },
+                  { type: 'countSlip', params: { kind: 'nudges' } },
+                ],
+              },
+              {
                 target: '#coder.idle',
                 actions: [
+                  { type: 'learn', params: ({ event }) => event.output },
                   { type: 'say', params: ({ context, event }) => answered(context, event.output.message) },
-                  { type: 'finish', params: ({ event }) => ({ summary: event.output.message.content }) },
+                  { type: 'finish', params: ({ context, event }) => ({ summary: endingText(context, event.output) }) },
+                  'forgetSlips',
                 ],
               },
             ],
@@ -203,6 +253,17 @@ export const coder = rules.createMachine({
               target: 'deciding',
               actions: [{ type: 'say', params: ({ context }) => openingWith(context, '') }, 'endRecall'],
             },
+          },
+        },
+        compacting: {
+          entry: [
+            'beginCompacting',
+            { type: 'ask', params: ({ context }) => compactQuestion(windowOf(context), talk(context), itemOf(context)) },
+          ],
+          on: {
+            'ask.answered': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
+            'ask.down': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
+            'ask.timed_out': [{ guard: 'isLate' }, { target: 'deciding', actions: 'compact' }],
           },
         },
         reading: {

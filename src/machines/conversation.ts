@@ -7,6 +7,7 @@
  */
 import type { Json } from '../json.ts'
 import type { ThreadAppend } from '../protocol.ts'
+import { tokensOfMessage } from './tokens.ts'
 import type { Message, ReviewRequest, TaskAssign } from './vocabulary.ts'
 
 /** What a context remembers of one thread. */
@@ -16,6 +17,18 @@ export interface Conversation {
   /** Answers of the model so far. They outlive rounds and restarts, and so do limits on them. */
   readonly turns: number
   readonly chars: number
+  /** Tokens that it takes at most as its model is shown it: summaries stand in the place of what they are of. Absent in a context of an earlier version. */
+  readonly tokens?: number
+  /** Where it may be cut, oldest first: before each answer of the model, but for those that a summary stands for. */
+  readonly cuts?: readonly Cut[]
+  /** What a user has said last; it is always shown. */
+  readonly lastUser?: { readonly at: number; readonly tokens: number }
+}
+
+/** A place in a conversation, and the tokens that are shown before it. */
+export interface Cut {
+  readonly at: number
+  readonly tokens: number
 }
 
 interface Talking {
@@ -42,14 +55,32 @@ export function appending(context: Talking, item: string, messages: readonly Mes
 
 /** The context's conversations after these messages. */
 export function grown(context: Talking, item: string, messages: readonly Message[]): readonly Conversation[] {
-  const before = conversationOf(context, item)
-  const after: Conversation = {
-    thread: before.thread,
-    length: before.length + messages.length,
-    turns: before.turns + messages.filter((message) => message.role === 'assistant').length,
-    chars: messages.reduce((sum, message) => sum + charsOf(message), before.chars),
+  return withConversation(context, messages.reduce(plus, conversationOf(context, item)))
+}
+
+/** The same with one conversation changed. */
+export const withConversation = ({ conversations }: Talking, changed: Conversation): readonly Conversation[] => [
+  ...conversations.filter((known) => known.thread !== changed.thread),
+  changed,
+]
+
+/** Tokens that a conversation takes at most. One of an earlier version has only its length, and a character is a token at most in what is written there. */
+export const tokensOf = ({ tokens, chars }: Conversation): number => tokens ?? chars
+
+function plus(conversation: Conversation, message: Message): Conversation {
+  const { thread, length, turns, chars, cuts = [], lastUser } = conversation
+  const [before, own] = [tokensOf(conversation), tokensOfMessage(message)]
+  const last = message.role === 'user' ? { at: length, tokens: own } : lastUser
+  const isAnswer = message.role === 'assistant'
+  return {
+    thread,
+    length: length + 1,
+    turns: turns + (isAnswer ? 1 : 0),
+    chars: chars + charsOf(message),
+    tokens: before + own,
+    cuts: isAnswer ? [...cuts, { at: length, tokens: before }] : cuts,
+    ...(last === undefined ? {} : { lastUser: last }),
   }
-  return [...context.conversations.filter((known) => known.thread !== after.thread), after]
 }
 
 function charsOf(message: Message): number {

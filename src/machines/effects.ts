@@ -14,14 +14,19 @@
  *   change.promote    prove           the same, over all files of the plan
  */
 import { z } from 'zod'
-import { type Deadlines, effect, type RetryPolicy } from '../effect.ts'
+import { type Deadlines, effect, type Reserve, type RetryPolicy } from '../effect.ts'
 import { modelRef } from './models.ts'
+import { worstCase } from './prices.ts'
 import { check, gateOutcome, message, workspace } from './vocabulary.ts'
 
 /** Transient failures of a provider of whose model nothing is said: 3 attempts, 1 s and 2 s apart (jittered), at most 30 s. */
 const MODEL_RETRY: RetryPolicy = { maxAttempts: 3, baseDelayMs: 1_000, maxDelayMs: 30_000, exponentialBase: 2 }
 /** Longest answer that is asked for, in tokens; part of what a call reserves. */
 export const OUTPUT_TOKENS_MAX = 4_096
+/** Tokens of a UTF-16 unit at most: it has three bytes in UTF-8, and a token has at least one. */
+const TOKENS_PER_CHAR_MAX = 3
+/** The system prompt, and what a template puts around messages, where they are not counted in `promptChars`: at most so many tokens. */
+const FRAME_TOKENS_MAX = 2_000
 /** What the tools' descriptions add to a prompt at most, in tokens. */
 const TOOL_TOKENS_MAX = 1_000
 
@@ -39,10 +44,14 @@ const generateInput = z.strictObject({
   promptChars: z.int().min(0),
   /** Who is asked. Left out: the first provider of the registry, as it likes. */
   model: modelRef.optional(),
-  /** Tokens that the prompt may take; what does not fit is left out as context.ts says. Left out: all of the conversation. */
+  /** Tokens that the prompt may take, tools included; what does not fit is left out as context.ts says. Left out: all of the conversation. */
   promptTokensMax: z.int().positive().optional(),
   /** Somebody else can be asked: where the provider is known to be down, it fails at once instead of waiting for it. */
   failFast: z.boolean().optional(),
+  /** What `model` has counted for this conversation as it was `since` messages ago, tools included. The whole of it may fit although the worst case would not. */
+  known: z.strictObject({ model: z.string().nullable(), tokens: z.int().min(0), since: z.int().min(0) }).optional(),
+  /** Part of another thread that is shown as text before the conversation: `count` messages, the first of which is `back` before its end. */
+  stretch: z.strictObject({ thread: z.string(), back: z.int().positive(), count: z.int().positive() }).optional(),
 })
 export type GenerateInput = z.infer<typeof generateInput>
 
@@ -72,8 +81,19 @@ export const generate = effect({
   repeat: 'repeat',
   deadlines: ({ model }) => deadlinesOf(model),
   retry: ({ model }) => model?.retry ?? MODEL_RETRY,
-  reserve: (input) => ({ tokens: promptTokens(input.promptChars) + (input.tools.length > 0 ? TOOL_TOKENS_MAX : 0) + OUTPUT_TOKENS_MAX }),
+  reserve: reserveOf,
 })
+
+/**
+ * The worst case of one answer. Of a known model it is sure: a prompt is cut to `promptTokensMax`, and no tokenizer of bytes gives a UTF-16 unit more than three
+ * tokens. Without one nothing is known of prices.
+ */
+function reserveOf({ model, promptChars, promptTokensMax, tools }: GenerateInput): Reserve {
+  const toolTokens = tools.length > 0 ? TOOL_TOKENS_MAX : 0
+  if (model === undefined) return { tokens: promptTokens(promptChars) + toolTokens + OUTPUT_TOKENS_MAX, turns: 1 }
+  const most = promptChars * TOKENS_PER_CHAR_MAX + toolTokens + FRAME_TOKENS_MAX
+  return worstCase(model, Math.min(promptTokensMax ?? model.contextTokens, most))
+}
 
 /** A model that is loaded first has its time for that; of any other, what comes first is its first token. */
 function deadlinesOf(model: GenerateInput['model']): Deadlines {

@@ -8,7 +8,7 @@
  * first: a busy process is a sign of life. Pure; what follows from a ledger is in health-rules.ts.
  */
 
-import type { HealthErrors, HealthFact, ProcessVitals } from '../health.ts'
+import type { HealthErrors, HealthFact, Held, ProcessVitals } from '../health.ts'
 import { HEALTH_ERRORS_MAX, HEALTH_WINDOW_MS } from '../limits.ts'
 import type { HealthSpec } from '../protocol.ts'
 
@@ -31,6 +31,8 @@ export interface Flight {
   readonly lookedAt: number
   /** Of the next attempt, and why. */
   readonly retry: { readonly at: number; readonly code: string; readonly limited: boolean } | null
+  /** What it waits for at its gate. */
+  readonly held: Held | null
 }
 
 /** Everything that is known of one actor. Plain JSON. */
@@ -96,6 +98,10 @@ function taken(ledger: Ledger, fact: HealthFact): Ledger {
       return withoutFlight(ledger, fact.effect)
     case 'effect.failed':
       return failed(alive(withoutFlight(ledger, fact.effect), ledger.now), fact)
+    case 'effect.held': {
+      const flight = ledger.flights[fact.effect]
+      return flight === undefined ? ledger : withFlight(ledger, fact.effect, { ...flight, held: fact.held })
+    }
     case 'retry.scheduled':
       return retried(ledger, fact)
     case 'ask.opened':
@@ -119,7 +125,7 @@ function taken(ledger: Ledger, fact: HealthFact): Ledger {
 
 function begun(kind: string, phase: Flight['phase'], attempt: number, now: number): Flight {
   const times = { startedAt: now, signAt: now, lookedAt: now, cpuMs: 0 }
-  return { kind, attempt, phase, ...times, sign: 'start', loading: false, suspect: false, process: null, retry: null }
+  return { kind, attempt, phase, ...times, sign: 'start', loading: false, suspect: false, process: null, retry: null, held: null }
 }
 
 const withFlight = (ledger: Ledger, effect: string, flight: Flight): Ledger => ({

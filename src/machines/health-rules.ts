@@ -6,7 +6,7 @@
  *   suspect    an effect in flight without a sign of life for suspectMs, and its processes have been looked at
  *   degraded   degradedErrors errors within the window, until it is empty; or a provider or tool is missing, until a call of that kind succeeds
  *   busy       an effect in flight          loading_model   ... all of which load
- *   waiting    on a person (in doubt), a rate limit, a provider (the next attempt, or room), a child (an open ask)
+ *   waiting    on a person (in doubt), a rate limit or a provider (its gate, the next attempt, or room), a child (an open ask)
  *   healthy    nothing is open
  */
 
@@ -63,6 +63,8 @@ function waiting(ledger: Ledger): Standing | null {
   })
   const parked = flights.find(([, { phase }]) => phase === 'parked')
   if (parked !== undefined) return on('person', parked, ' is in doubt')
+  const gated = flights.find(([, { held }]) => held !== null)
+  if (gated !== undefined) return heldBack(gated, now)
   const retrying = flights.find(([, { retry }]) => retry !== null)
   if (retrying !== undefined) {
     const { at, code, limited } = retrying[1].retry!
@@ -75,6 +77,14 @@ function waiting(ledger: Ledger): Standing | null {
   const [id, { to, until }] = ask
   const left = until === null ? '' : `, ${spanWords(until - now)} left`
   return { state: 'waiting', on: 'child', evidence: `${to}${left}`, proof: { ask: Number(id), to, until } }
+}
+
+/** Its gate does not let it start, and says why. */
+function heldBack([effect, flight]: [string, Flight], now: number): Standing {
+  const { on, until, why } = flight.held!
+  const left = until === null ? '' : `, ${spanWords(until - now)} left`
+  const proof = { ...proofOf(effect, flight, now), why, until }
+  return { state: 'waiting', on, evidence: `${labelOf(effect, flight)} waits to start: ${why}${left}`, proof }
 }
 
 function about(state: HealthState, [effect, flight]: [string, Flight], evidence: string, now: number): Standing {

@@ -18,15 +18,25 @@ export const ID = z.string({ error: 'must be a text' }).regex(/^[A-Za-z0-9_-]+$/
 
 const milliseconds = z.int(MS).min(1, MS).max(LONGEST_MS, MS)
 const atLeastOne = z.int(AT_LEAST_ONE).min(1, AT_LEAST_ONE)
+const BUDGET_RULE = { error: 'must be {tokensMax, usdMax, turnsMax}: whole numbers from 1, usdMax an amount above 0' }
+const BUDGET = z.strictObject(
+  {
+    tokensMax: z.int(BUDGET_RULE).min(1, BUDGET_RULE).optional(),
+    usdMax: z.number(BUDGET_RULE).positive(BUDGET_RULE).optional(),
+    turnsMax: z.int(BUDGET_RULE).min(1, BUDGET_RULE).optional(),
+  },
+  BUDGET_RULE,
+)
 const LIMITS = z.strictObject(
   {
+    budget: BUDGET.optional(),
     deadlineMs: milliseconds.optional(),
     depth: atLeastOne.optional(),
     children: atLeastOne.optional(),
     descendants: atLeastOne.optional(),
     perMinute: atLeastOne.optional(),
   },
-  { error: 'must be {deadlineMs, depth, children, descendants, perMinute}, each a whole number from 1' },
+  { error: 'must be {deadlineMs, budget, depth, children, descendants, perMinute}, each but budget a whole number from 1' },
 )
 const HEALTH = z.union(
   [

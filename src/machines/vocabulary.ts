@@ -6,6 +6,7 @@
  *   orchestrator --task.abandon-> coder         task.abandoned
  *   orchestrator --gate.run-----> executor      gate.result | gate.failed | rejected
  *   orchestrator --review.request-> reviewer    review.given | review.failed | rejected
+ *   coder --context.compact-> optimizer         context.compacted | context.failed | rejected
  */
 import { z } from 'zod'
 
@@ -95,6 +96,21 @@ export const reviewGiven = z.looseObject({
 })
 export const reviewFailed = z.looseObject({ type: z.literal('review.failed'), error: errorSchema })
 
+/**
+ * A stretch of a conversation that a summary is wanted of: `count` messages, the first of which is `back` before the end of the thread. `tokens`: what they
+ * take at most. `budgetTokens`: what the summary may take.
+ */
+export const contextCompact = z.looseObject({
+  thread: z.string(),
+  back: z.int().positive(),
+  count: z.int().positive(),
+  tokens: z.int().positive(),
+  item: z.string().nullable(),
+  budgetTokens: z.int().positive(),
+})
+export type ContextCompact = z.infer<typeof contextCompact>
+export const contextCompacted = z.looseObject({ type: z.literal('context.compacted'), summary: z.string().trim().min(1) })
+
 const toolCall = z.strictObject({ id: z.string(), name: z.string(), args: z.record(z.string(), z.json()) })
 export type ToolCall = z.infer<typeof toolCall>
 
@@ -107,6 +123,10 @@ export const message = z.strictObject({
   scripted: z.int().min(0).optional(),
   /** What a model thought before it answered, as its provider gave it: opaque, signed, and to be given back unchanged to the same provider. */
   thinking: z.strictObject({ provider: z.string(), blocks: z.array(z.json()) }).optional(),
+  /** A summary at the end of the conversation that it shortens, by a user: it stands for `count` messages, the first of which is `back` before it. */
+  summaryOf: z.strictObject({ back: z.int().positive(), count: z.int().positive() }).optional(),
+  /** Said by nobody: it is shown in the place of so many messages. Made by context.ts, never kept. */
+  standsFor: z.int().positive().optional(),
 })
 export type Message = z.infer<typeof message>
 

@@ -208,11 +208,20 @@ function hosted(kind: EffectOwed['kind'], create: Create, link: ChildLink, refs:
 /** The worst case is user code, too: a budget must not be led astray by it. */
 function reserved(declaration: EffectDeclaration, input: Json): Reserve | null {
   if (declaration.reserve === undefined) return null
-  const { tokens } = (declaration.reserve(input) ?? {}) as Partial<Reserve>
-  if (Number.isFinite(tokens) && tokens! >= 0) return { tokens: Math.ceil(tokens!) }
-  throw new Defect('E_RESERVE_INVALID', `reserve() of ${declaration.kind} gave no number of tokens`, {
-    hint: 'return { tokens } with a count from 0',
-  })
+  const { tokens, usd, turns } = (declaration.reserve(input) ?? {}) as Partial<Reserve>
+  const isAmount = (given: unknown): given is number => Number.isFinite(given) && (given as number) >= 0
+  const refuse = (what: string): never => {
+    const hint = 'return { tokens, usd, turns }: a count from 0, USD from 0 or null, a count from 0; the last two may be left out'
+    throw new Defect('E_RESERVE_INVALID', `reserve() of ${declaration.kind} gave no number of ${what}`, { hint })
+  }
+  if (!isAmount(tokens)) return refuse('tokens')
+  if (usd !== undefined && usd !== null && !isAmount(usd)) return refuse('USD')
+  if (turns !== undefined && !isAmount(turns)) return refuse('turns')
+  return {
+    tokens: Math.ceil(tokens),
+    ...(usd === undefined ? {} : { usd }),
+    ...(turns === undefined ? {} : { turns: Math.ceil(turns) }),
+  }
 }
 
 function checkedInput(declaration: EffectDeclaration, input: Json | undefined, link: ChildLink): Json {

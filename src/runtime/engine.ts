@@ -6,7 +6,8 @@ import type { EffectCall, EffectDeclaration, EffectHandler, Usage } from '../eff
 import type { ErrorData } from '../errors.ts'
 import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
-import type { Address, Incarnation, TreeSpec } from '../protocol.ts'
+import type { Address, Budget, Incarnation, TreeSpec } from '../protocol.ts'
+import type { UsageTotal } from '../usage.ts'
 import type { ChildLink, EncodedSnapshot, EventData, StepInput, StepResult } from './cell.ts'
 import type { DeadlinePolicy } from './deadline-policy.ts'
 import type { HealthJudge, Vitals } from './health.ts'
@@ -71,7 +72,11 @@ export interface StartOptions {
   /** Input of the tree; children whose spec has no input of their own get it. */
   readonly input?: Json
   readonly project?: string | null
-  readonly budget?: { readonly tokensMax?: number }
+  /**
+   * What the whole tree may use. `whenReached`: a call that does not fit fails (default), or is held back: the run stands still as `limited` once nothing else
+   * moves, and goes on exactly there when a resume raises the budget.
+   */
+  readonly budget?: Budget & { readonly whenReached?: 'fail' | 'hold' | undefined }
   /** Wall time of the whole run from now, milliseconds; an absolute deadline on the run clock once started. */
   readonly deadlineMs?: number
   /** So many crashes of the run's process within the period put it into quarantine. Default: 3 within 10 minutes; `false`: none do. */
@@ -82,7 +87,8 @@ export interface StartOptions {
 export interface ResumeOptions {
   /** Raises the epoch although the owner's lock is held. */
   readonly takeOver?: boolean
-  readonly budget?: { readonly tokensMax?: number }
+  /** A new budget of the run; what was spent stays spent. What is left out stays as it is. */
+  readonly budget?: Budget
   /** A new deadline for the whole run, from now, milliseconds. */
   readonly deadlineMs?: number
   /** Go on with a run although its process has crashed too often; its crashes are forgotten. */
@@ -123,7 +129,13 @@ export interface Result {
   readonly startedAt: number
   readonly endedAt: number
   readonly position: number
-  readonly usage: Usage & { readonly actors: number; readonly restarts: number; readonly effects: number; readonly inDoubt: number }
+  readonly usage: Usage &
+    Partial<Pick<UsageTotal, 'costBasis'>> & {
+      readonly actors: number
+      readonly restarts: number
+      readonly effects: number
+      readonly inDoubt: number
+    }
   /** Effects whose outcome nobody knows. */
   readonly inDoubt: readonly { readonly id: string; readonly kind: string; readonly path: Address; readonly what: Json }[]
   /** Effects that were performed again after a crash, by policy. */

@@ -10,6 +10,7 @@ import type { ActorLimits, Address, HealthSpec, Incarnation, Restart } from '../
 import type { ActorRef, ChildLink, EncodedSnapshot, Envelope, EventData } from './cell.ts'
 import type { JournalEntry } from './journal.ts'
 import type { CrashWindow } from './quarantine.ts'
+import type { Spending } from './spending.ts'
 import type { EffectStatus } from './status.ts'
 
 export type RunStatus = 'running' | 'suspended' | 'limited' | 'interrupted' | 'succeeded' | 'failed' | 'canceled' | 'quarantined'
@@ -24,8 +25,8 @@ export interface RunRow {
   readonly reason: ErrorData | null
   readonly tree: Json
   readonly input: Json
-  /** Limits as given at the start: tokens, deadline on the run clock; and the crashes of its process, once there is one or where the start says how many. */
-  readonly limits: { readonly tokensMax: number | null; readonly deadlineAt: number | null; readonly crashes?: CrashWindow }
+  /** Limits as given at the start, or raised since: budget, deadline on the run clock; and the crashes of its process, once there is one or where the start says how many. */
+  readonly limits: RunLimits
   /** Anything the program wants back at resume, e.g. the task file. */
   readonly meta: Json
   readonly output: Json
@@ -39,6 +40,20 @@ export interface RunRow {
   /** Run clock and wall clock at the last commit, milliseconds. */
   readonly clock: { readonly runMs: number; readonly wallMs: number }
   readonly counters: { readonly seq: number; readonly effects: number; readonly timers: number }
+}
+
+/** Limits of a run as they are now. Absent: there is none. */
+export interface RunLimits {
+  readonly tokensMax: number | null
+  /** USD. */
+  readonly usdMax?: number | undefined
+  readonly turnsMax?: number | undefined
+  /** What becomes of a call that does not fit the run's budget. Default: it fails. */
+  readonly whenReached?: 'hold' | undefined
+  /** What the run has been charged with, once there is a budget to compare it with. */
+  readonly spent?: Spending | undefined
+  readonly deadlineAt: number | null
+  readonly crashes?: CrashWindow
 }
 
 /** A cell: one life of one address. */
@@ -71,6 +86,8 @@ export interface CellRow {
   readonly restart?: Restart | undefined
   readonly health?: HealthSpec | false | undefined
   readonly limits?: ActorLimits | undefined
+  /** Where `limits` has a budget: what it and all below it have been charged with, in all lives of its address. */
+  readonly spent?: Spending | undefined
   /** What a judge of its health remembers over a crash: see health.ts. */
   readonly judged?: Json | undefined
   /** Where `limits` bound the rate: when the children of the last minute were started, on the run clock. */
@@ -127,6 +144,14 @@ export interface EffectRow {
   readonly output: Json | undefined
   readonly error: ErrorData | null
   readonly usage: Usage | null
+  /** What budgets are charged with for it, where it is not just what `usage` says: see spending.ts. */
+  readonly charged?: Spending | undefined
+  /** Attempts of which nobody knows what they have used; each is charged with its worst case. */
+  readonly lost?: number | undefined
+  /** The attempt that was cut off by a stop and whose usage is on record all the same. */
+  readonly heard?: number | undefined
+  /** It waits for its budget to be raised, and holds nothing of it. */
+  readonly held?: true | undefined
   /** What a probe said, in words. */
   readonly evidence: string | null
   readonly cause: number | null

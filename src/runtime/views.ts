@@ -3,6 +3,7 @@
 import type { Health } from '../health.ts'
 import type { Json } from '../json.ts'
 import type { Address } from '../protocol.ts'
+import { totalUsage } from '../usage.ts'
 import type { EncodedSnapshot } from './cell.ts'
 import type { CellView, RunSession } from './engine.ts'
 import { standingOf } from './health.ts'
@@ -130,10 +131,6 @@ function endedRoot(tree: Json, effects: ReadonlyMap<Address, readonly EffectRow[
 }
 
 function usageOf(effects: readonly EffectRow[]): CellView['usage'] {
-  const used = effects.flatMap((row) => (row.usage === null ? [] : [row.usage]))
-  return {
-    inputTokens: used.reduce((sum, usage) => sum + usage.inputTokens, 0),
-    outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
-    costUsd: used.some((usage) => usage.costUsd === null) ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
-  }
+  const { inputTokens, outputTokens, costUsd } = totalUsage(effects.map((row) => row.usage))
+  return { inputTokens, outputTokens, costUsd }
 }

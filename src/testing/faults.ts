@@ -5,7 +5,7 @@
  *   engine -> faulty host -> your machines and handlers        an actor crashes, an effect fails, is slow, or is done and its answer lost
  *          -> faulty store -> memory                           the process dies before or after a commit, a commit fails
  */
-import { type EffectCall, type EffectHandler, Failure } from '../effect.ts'
+import { type EffectCall, type EffectHandler, Failure, type Usage } from '../effect.ts'
 import { Defect, UserError } from '../errors.ts'
 import { isSupervisor } from '../protocol.ts'
 import type { StepInput } from '../runtime/cell.ts'
@@ -15,6 +15,7 @@ import { step } from '../runtime/step.ts'
 import type { EffectRow } from '../runtime/store.ts'
 import { chanceOf } from './chance.ts'
 import type { Performances } from './invariants/effects.ts'
+import type { Leases } from './invariants/leases.ts'
 import type { Recording } from './record.ts'
 
 /** How often what goes wrong. Rates are from 0, never, to 1, always. Left out: never. */
@@ -101,11 +102,12 @@ interface HostParts {
   readonly plan: FaultPlan
   readonly recording: Recording
   readonly performances: Performances
+  readonly leases: Leases
   readonly clock: Clock
 }
 
 /** The program with faults in its steps and effects, and somebody who notes both. */
-export function faultyHost(host: Host, { plan, recording, performances, clock }: HostParts): Host {
+export function faultyHost(host: Host, { plan, recording, performances, leases, clock }: HostParts): Host {
   return {
     ...host,
     step: (input) => {
@@ -128,7 +130,11 @@ export function faultyHost(host: Host, { plan, recording, performances, clock }:
       const fails = plan.failure(row, clock.monotonicMs())
       await pause(clock, plan.delayMs(row, clock.monotonicMs()), call.signal)
       if (fails === 'before') throw simulatedFailure(call.id)
-      const output = await handler.perform(call)
+      const spent = (usage: Usage): void => {
+        recording.look(() => leases.spent(call, usage))
+        call.spent(usage)
+      }
+      const output = await handler.perform({ ...call, spent })
       if (fails === 'after') throw simulatedFailure(call.id)
       return output
     }

@@ -10,6 +10,7 @@ import type { Commit, Owned, Store } from '../runtime/store.ts'
 import { memoryStore, type SharedMemory } from '../runtime/stores/memory.ts'
 import { type FaultPlan, failedCommit, faultyHost, ProcessDied } from './faults.ts'
 import type { Performances } from './invariants/effects.ts'
+import type { Leases } from './invariants/leases.ts'
 import type { Recording } from './record.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -25,6 +26,7 @@ export interface ProcessParts {
   readonly plan: FaultPlan
   readonly recording: Recording
   readonly performances: Performances
+  readonly leases: Leases
   readonly planted: Planted
   readonly turnStepsMax: number
   readonly machines: Machines

@@ -45,7 +45,7 @@ export interface Invariant {
   quiet?(tree: Quiet): void
 }
 
-export type CommitRows = Pick<Commit, 'journal' | 'cells' | 'clock' | 'timersSet'>
+export type CommitRows = Pick<Commit, 'journal' | 'cells' | 'clock' | 'timersSet' | 'effects' | 'run_'>
 
 /** An invariant does not hold. */
 export class Broken extends Error {

@@ -8,7 +8,7 @@
  */
 import type { TroupeOptions } from '../actors/troupe.ts'
 import type { Json } from '../json.ts'
-import { isRefusedFromOutside, SHUTDOWN_EVENT, type TreeSpec } from '../protocol.ts'
+import { type Budget, isRefusedFromOutside, SHUTDOWN_EVENT, type TreeSpec } from '../protocol.ts'
 import type { EventData } from '../runtime/cell.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { CellView, RunSession } from '../runtime/engine.ts'
@@ -17,6 +17,7 @@ import { sharedMemory } from '../runtime/stores/memory.ts'
 import { Chance } from './chance.ts'
 import { FaultPlan, type Faults } from './faults.ts'
 import { Performances } from './invariants/effects.ts'
+import { Leases } from './invariants/leases.ts'
 import { Lives } from './invariants/lives.ts'
 import { Mail } from './invariants/mail.ts'
 import { TimerDeadlines } from './invariants/timers.ts'
@@ -55,6 +56,8 @@ export interface SimulateOptions<M extends Machines> {
   /** `shutdown`: the root is told to stop then; `itself`: the tree must end without it. Default `shutdown`. */
   readonly ends?: 'shutdown' | 'itself'
   readonly input?: Json
+  /** What the whole tree may use. */
+  readonly budget?: Budget
   readonly turnStepsMax?: number
   /** Called whenever nothing moves; what it throws is a failure of the simulation. Slow: it is called often. */
   readonly invariants?: (world: SimulatedWorld) => void
@@ -101,13 +104,15 @@ class Simulation {
     this.#plan = new FaultPlan(seed, options.faults ?? {})
     this.#events = new Chance(seed, 'events')
     const performances = new Performances()
-    this.#recording = new Recording([new Mail(), new TimerDeadlines(), performances, new Lives(), new RestartWindows(tree)])
+    const leases = new Leases(options.budget)
+    this.#recording = new Recording([new Mail(), new TimerDeadlines(), performances, leases, new Lives(), new RestartWindows(tree)])
     this.#parts = {
       scheduler: this.#scheduler,
       memory: sharedMemory(),
       plan: this.#plan,
       recording: this.#recording,
       performances,
+      leases,
       planted,
       turnStepsMax: options.turnStepsMax ?? 256,
       machines,
@@ -118,9 +123,14 @@ class Simulation {
 
   async run(): Promise<SimulationReport> {
     const { troupe } = this.#process
-    const { input } = this.#options
+    const { input, budget } = this.#options
     // It is the simulation that kills the process, and not the run.
-    const options = { id: RUN, quarantine: false as const, ...(input === undefined ? {} : { input }) }
+    const options = {
+      id: RUN,
+      quarantine: false as const,
+      ...(input === undefined ? {} : { input }),
+      ...(budget === undefined ? {} : { budget }),
+    }
     this.#process.host(await this.#scheduler.drive(troupe.start(this.#tree, options)))
     try {
       await this.#play()

@@ -6,6 +6,7 @@
 import { isSupervisor } from '../protocol.ts'
 import type { Frame } from '../runtime/engine.ts'
 import type { EffectRow } from '../runtime/store.ts'
+import { totalUsage } from '../usage.ts'
 import { plural } from './format.ts'
 import { reasonWord } from './frame.ts'
 
@@ -46,6 +47,14 @@ export function tokensByActor(effects: readonly EffectRow[]): ReadonlyMap<string
     if (usage !== null) tokens.set(owner, (tokens.get(owner) ?? 0) + usage.inputTokens + usage.outputTokens)
   }
   return tokens
+}
+
+/** What each actor has cost by itself, USD; null where a price is not known. */
+export function costByActor(effects: readonly EffectRow[]): ReadonlyMap<string, number | null> {
+  const owners = new Set(effects.map(({ owner }) => owner))
+  return new Map(
+    [...owners].map((path) => [path, totalUsage(effects.filter(({ owner }) => owner === path).map(({ usage }) => usage)).costUsd]),
+  )
 }
 
 /** The last part of an address, with its life where it is not the first. */

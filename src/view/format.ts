@@ -4,9 +4,8 @@
  *   durations  840ms 4.2s 3m12s 2h05m 3d04h      counts  312 1.1k 4.49M
  *   money      $0.0123 $12.40 $? local simulated  bytes   4.1 kB 212 MB       times  09:12:04.118, 2m ago
  */
-
-/** Where a figure in dollars comes from. */
-export type CostBasis = 'priced' | 'local' | 'partial' | 'unknown' | 'simulated'
+import type { Usage } from '../effect.ts'
+import { basisOf, type CostBasis } from '../usage.ts'
 
 /** A length of time, from milliseconds. Never more than two units; below a minute one decimal. */
 export function duration(ms: number): string {
@@ -63,9 +62,8 @@ export function money(usd: number | null, basis: CostBasis): string {
 }
 
 /** Of what was used, where does its price come from? */
-export function costBasis(usage: { readonly costUsd: number | null; readonly simulated?: boolean }): CostBasis {
-  if (usage.simulated === true) return 'simulated'
-  return usage.costUsd === null ? 'unknown' : 'priced'
+export function costBasis(usage: Pick<Usage, 'costUsd' | 'simulated' | 'local'> & { readonly costBasis?: CostBasis }): CostBasis {
+  return usage.simulated === true ? 'simulated' : (usage.costBasis ?? basisOf(usage))
 }
 
 /** `09:12:04.118`. */

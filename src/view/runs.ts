@@ -4,9 +4,9 @@
  *      RUN       NAME        STATUS                     ACTORS  STARTED  TIME   TOKENS  COST
  *   ●  01M7W4N5  csv-export  running, pid 5301          5       14s ago  14.2s  3.1k    simulated
  */
-import type { Usage } from '../effect.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { EffectRow, RunRow } from '../runtime/store.ts'
+import { totalUsage, type UsageTotal } from '../usage.ts'
 import { ago, costBasis, count, duration, iso, money, plural, roundDuration } from './format.ts'
 import { type Look, runMark, runTone, type Standing } from './look.ts'
 import { canGoOn, standingOf, teamOutput } from './outcome.ts'
@@ -27,14 +27,9 @@ export interface RunItem {
 }
 
 /** What all effects together have used. */
-export function usageOf(effects: readonly Pick<EffectRow, 'usage'>[], simulated: boolean): Usage {
-  const used = effects.flatMap(({ usage }) => (usage === null ? [] : [usage]))
-  return {
-    inputTokens: used.reduce((sum, usage) => sum + usage.inputTokens, 0),
-    outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
-    costUsd: used.some(({ costUsd }) => costUsd === null) ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
-    simulated: simulated || used.some((usage) => usage.simulated === true),
-  }
+export function usageOf(effects: readonly Pick<EffectRow, 'usage'>[], simulated: boolean): UsageTotal {
+  const total = totalUsage(effects.map(({ usage }) => usage))
+  return { ...total, simulated: simulated || total.simulated }
 }
 
 /** The table of `ps`. */
@@ -149,6 +144,8 @@ export function recoverTable(items: readonly RunItem[], look: Look, options: { n
   return tableLines(columns, rows, look, options.tabs)
 }
 
+const LIMIT_FLAGS: Readonly<Record<string, string>> = { E_LIMIT_TIME: '--timeout', E_LIMIT_COST: '--max-usd', E_LIMIT_TURNS: '--max-turns' }
+
 /** Does `recover --all` continue it? Only what crashed or was interrupted goes on without anybody's decision. */
 export const isSafe = ({ row, owned }: RunItem): boolean => ['crashed', 'interrupted'].includes(standingOf(row, owned))
 
@@ -156,8 +153,7 @@ function recoverWords(item: RunItem, standing: Standing): string {
   const doubtful = item.effects.filter(({ status, policy }) => status === 'started' && policy === 'ask').length
   if (standing === 'running') return 'no need'
   if (isSafe(item)) return doubtful === 0 ? 'yes' : `yes; ${plural(doubtful, 'effect')} will be in doubt`
-  if (standing === 'limited')
-    return `troupe resume ${item.short} ${item.row.reason?.code === 'E_LIMIT_TIME' ? '--timeout' : '--max-tokens'} MORE`
+  if (standing === 'limited') return `troupe resume ${item.short} ${LIMIT_FLAGS[item.row.reason?.code ?? ''] ?? '--max-tokens'} MORE`
   if (standing === 'quarantined') return `troupe resume ${item.short} --unquarantine`
   return standing === 'suspended'
     ? `no: decide what became of ${plural(item.effects.filter(({ status }) => status === 'in_doubt').length, 'effect')}`

@@ -168,12 +168,21 @@ function isEmpty(value: Json | undefined): boolean {
 }
 
 /** The tree of a finished run, from its journal: states are gone, the actors and what they used are known. Null where nobody ever lived. */
-export function castView(cast: Cast, tokens: ReadonlyMap<string, number>): CellView | null {
+export function castView(
+  cast: Cast,
+  tokens: ReadonlyMap<string, number>,
+  costs: ReadonlyMap<string, number | null> = new Map(),
+): CellView | null {
   const root = [...cast.values()].find(({ parent }) => parent === null)
-  return root === undefined ? null : seenView(root, cast, tokens)
+  return root === undefined ? null : seenView(root, cast, { tokens, costs })
 }
 
-function seenView(seen: Seen, cast: Cast, tokens: ReadonlyMap<string, number>): CellView {
+interface Used {
+  readonly tokens: ReadonlyMap<string, number>
+  readonly costs: ReadonlyMap<string, number | null>
+}
+
+function seenView(seen: Seen, cast: Cast, used: Used): CellView {
   const { address, incarnation, machine, end, restarts } = seen
   return {
     address,
@@ -188,7 +197,11 @@ function seenView(seen: Seen, cast: Cast, tokens: ReadonlyMap<string, number>): 
     mailbox: 0,
     restarts,
     effects: [],
-    usage: { inputTokens: 0, outputTokens: tokens.get(address) ?? 0, costUsd: null },
-    children: [...cast.values()].filter(({ parent }) => parent === address).map((child) => seenView(child, cast, tokens)),
+    usage: {
+      inputTokens: 0,
+      outputTokens: used.tokens.get(address) ?? 0,
+      costUsd: used.costs.get(address) ?? (used.tokens.has(address) ? null : 0),
+    },
+    children: [...cast.values()].filter(({ parent }) => parent === address).map((child) => seenView(child, cast, used)),
   }
 }

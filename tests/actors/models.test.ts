@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createCredentials, type KeyPlace } from '../../src/actors/credentials.ts'
 import { priceOf } from '../../src/actors/model-settings.ts'
 import { type AgentName, chainOf, checkPrices, type ModelChoice, planModels, vramWarnings } from '../../src/actors/models.ts'
-import { providersOf } from '../../src/actors/provider-factory.ts'
+import { keysOf, providersOf } from '../../src/actors/provider-factory.ts'
 import { placeOf } from '../../src/actors/provider-places.ts'
 import type { UserError } from '../../src/errors.ts'
 import { settingsOf } from '../config/place.ts'
@@ -135,15 +135,15 @@ test.each([
     'an alias of an agent',
     {},
     `${MODELS}[agents.coder]\nmodel = "zzz"\n`,
-    '~/home/config.toml:11:1',
+    '~/own/config.toml:11:1',
     'there are: orchestrator, coder, small, big',
   ],
-  ['a fallback', {}, '[models.coder]\nprovider = "ollama"\nname = "x"\nfallback = ["smal"]\n', '~/home/config.toml:4:1', 'no model `smal`'],
+  ['a fallback', {}, '[models.coder]\nprovider = "ollama"\nname = "x"\nfallback = ["smal"]\n', '~/own/config.toml:4:1', 'no model `smal`'],
   [
     'fallbacks that go round',
     {},
     '[models]\ncoder = {provider = "ollama", name = "x", fallback = ["b"]}\nb = {provider = "ollama", name = "y", fallback = ["coder"]}\n',
-    '~/home/config.toml:3:39',
+    '~/own/config.toml:3:39',
     'the fallbacks go round: coder -> b -> coder',
   ],
 ] as const)('%s that leads nowhere is refused before a run is made', (_what, choice, text, where, words) => {
@@ -157,7 +157,7 @@ test('a provider that is none is named with a near one, and one with an address 
   expect(refusal(() => chainOf(of('olama'), 'coder'))).toEqual({
     code: 'E_CONFIG_INVALID',
     message: 'there is no provider `olama`; did you mean `ollama`?',
-    where: '~/home/config.toml:2:1',
+    where: '~/own/config.toml:2:1',
     exit: 3,
   })
   const mine = of('mine', '[providers.mine]\nbase_url = "https://models.example/v1"\nconcurrency = 9\n')
@@ -213,11 +213,12 @@ test('M3: a key that is missing is told before a run is made, with the places th
     describe: () => 'environment SOME_KEY',
   }
   const options = { settings: settings(), credentials: createCredentials([place]) }
-  await expect(providersOf(['ollama', 'anthropic'], options)).rejects.toMatchObject({
+  await expect(keysOf(['ollama', 'anthropic'], options)).rejects.toMatchObject({
     code: 'E_CREDENTIALS_MISSING',
     message: 'no key for anthropic (SOME_KEY)',
     options: { exit: 4, fix: 'troupe auth login anthropic' },
   })
   expect(asked).toEqual(['anthropic'])
-  expect(Object.keys(await providersOf(['ollama', 'scripted'], options))).toEqual(['ollama'])
+  const found = await keysOf(['ollama', 'scripted'], options)
+  expect(Object.keys(await providersOf(['ollama', 'scripted'], { settings: settings(), found }))).toEqual(['ollama'])
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseTask, taskFromText } from '../../src/actors/task.ts'
+import { teamTree } from '../../src/actors/team.ts'
 import { UserError } from '../../src/errors.ts'
 
 const FULL = `version: 1
@@ -152,7 +153,7 @@ describe('a task that is refused', () => {
 
   test.each([
     ['goal: x\ncolour: red\n', '2:1', 'colour: unknown key; there are: version, name, goal, provider,'],
-    ['goal: x\nbudget: {max_usd: 2.00}\n', '2:10', 'budget.max_usd: not supported yet'],
+    ['goal: x\nbudget: {max_spawns: 2}\n', '2:10', 'budget.max_spawns: not supported yet'],
     ['goal: x\nagents: {coder: {count: 2}}\n', '2:18', 'agents.coder.count: not supported yet'],
     ['goal: x\nagents: {coder: {model: 35}}\n', '2:25', 'agents.coder.model: expected text, got 35'],
     ['goal: x\nagents: {orchestrator: {max_iterations: 2}}\n', '2:25', 'agents.orchestrator.max_iterations: not supported yet'],
@@ -217,4 +218,16 @@ describe('a task that is refused', () => {
 
 test('an empty text is no task', () => {
   expect(() => taskFromText('  ')).toThrow(UserError)
+})
+
+test('budgets of money and turns, of the run and of an agent, reach the tree; the run stands still where its own is reached', () => {
+  const task = parseTask('goal: x\nbudget: {max_usd: 2.5, max_turns: 40}\nagents: {coder: {budget: {max_usd: 1, max_tokens: 90k}}}\n', 't')
+  const { budget, tree } = teamTree(task, { dir: '.' })
+  expect(budget).toEqual({ usdMax: 2.5, turnsMax: 40, whenReached: 'hold' })
+  expect(tree.children.map(({ id, limits }) => [id, limits])).toEqual([
+    ['coder', { budget: { usdMax: 1, tokensMax: 90_000 } }],
+    ['reviewer', undefined],
+    ['executor', undefined],
+    ['orchestrator', undefined],
+  ])
 })

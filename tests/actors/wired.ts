@@ -35,8 +35,8 @@ export const wiredModel = (adapter: AdapterName, more: Partial<ModelRef> = {}): 
 
 /** The same chain for all agents. */
 export const sameForAll = (chain: Chain): TeamModels => ({
-  chains: { orchestrator: chain, coder: chain, reviewer: chain },
-  contextTokensMax: { orchestrator: 64_000, coder: 64_000, reviewer: 64_000 },
+  chains: { orchestrator: chain, coder: chain, reviewer: chain, optimizer: chain },
+  contextTokensMax: { orchestrator: 64_000, coder: 64_000, reviewer: 64_000, optimizer: 64_000 },
 })
 
 export async function serverOf(adapter: AdapterName, script: Script): Promise<WireServer> {

@@ -131,7 +131,7 @@ test('M3: a key of the environment is seen by its provider and by nobody else, g
   const bin = join(at.dir, '..', 'bin')
   mkdirSync(bin)
   writeFileSync(join(bin, 'git'), `#!/bin/sh\nenv > ${dump}/git.$$\nPATH=\${PATH#*:} exec git "$@"\n`, { mode: 0o755 })
-  const task = readFileSync(at.task, 'utf8').replace('run: node --test', `run: "env > ${dump}/gate; node --test"`)
+  const task = readFileSync(at.task, 'utf8').replace('"node --test"', `"env > ${dump}/gate; node --test"`)
   writeFileSync(join(at.dir, 'task.yaml'), task)
   const scripted = await troupe(at, ['run', 'task.yaml', '-v'], { env: { ...env, PATH: `${bin}:${process.env['PATH']}` } })
   expect([scripted.exit, readFileSync(join(dump, 'gate'), 'utf8').includes('TROUPE_RUN=')]).toEqual([0, true])

@@ -39,7 +39,7 @@ export interface ConfigPlace {
 export function configOf({ project: text, person, env = {}, flags = {}, dir = '', more = {} }: Files): ConfigPlace {
   const root = temporaryFolder()
   const project = join(root, 'project')
-  const home = join(root, 'home')
+  const home = join(root, 'own')
   for (const folder of [join(project, dir), home]) mkdirSync(folder, { recursive: true })
   if (text !== undefined) writeFileSync(join(project, 'troupe.toml'), text)
   if (person !== undefined) writeFileSync(join(home, 'config.toml'), person)

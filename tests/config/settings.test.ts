@@ -58,7 +58,7 @@ test('S8: the file of the project is above the one of the person, the environmen
     where('budget', 'max_tokens'),
     where('budget', 'max_time'),
     where('models', 'coder', 'num_ctx'),
-  ]).toEqual(['env TROUPE_BUDGET_MAX_USD', './troupe.toml:5:1', '~/home/config.toml:7:1', null, './troupe.toml:2:1'])
+  ]).toEqual(['env TROUPE_BUDGET_MAX_USD', './troupe.toml:5:1', '~/own/config.toml:7:1', null, './troupe.toml:2:1'])
 })
 
 test('the project file is searched up to the root of the repository, and not beyond it', () => {
@@ -128,7 +128,7 @@ test('places are found in tables of every form, past strings, comments and lists
     where('pricing', 'a/[models.b]', 'output'),
     where('providers', 'ollama', 'breaker', 'failures'),
   ]).toEqual(['2:29', '3:36', '5:6', '9:1', '13:1'])
-  expect(settings.pricing['a/[models.b]']).toEqual({
+  expect((settings.pricing as Record<string, unknown>)['a/[models.b]']).toEqual({
     input: 1,
     output: 2,
     basis: 'priced',

@@ -3,6 +3,7 @@ import { type AnyActorRef, createActor, fromCallback, fromPromise, SimulatedCloc
 import { coder } from '../../src/machines/coder.ts'
 import type { CoderInput } from '../../src/machines/coder-rules.ts'
 import type { Message } from '../../src/machines/vocabulary.ts'
+import type { AskParams } from '../../src/protocol.ts'
 import { WORKSPACE } from './orchestrator-play.ts'
 
 type Said = Partial<Message> | { code: string; message: string }
@@ -16,6 +17,8 @@ export interface Fakes {
   readonly memory?: CoderInput['memory']
   /** What is remembered, in words. Default: the memory is down. */
   readonly recall?: (input: object) => unknown
+  /** Has an optimizer at `/team/optimizer`, whom nobody answers for but the test. */
+  readonly window?: CoderInput['window']
 }
 
 export const ASSIGN = {
@@ -35,6 +38,7 @@ export const call = (name: string, args: object, id = `c-${name}`) => ({ id, nam
 export function coding(fakes: Fakes) {
   const effects: unknown[] = []
   const appended: Message[] = []
+  const asks: AskParams[] = []
   const answers: { type: string; [key: string]: unknown }[] = []
   let asked = 0
   let awaited: () => void = () => {}
@@ -61,7 +65,10 @@ export function coding(fakes: Fakes) {
       recall: perform('recall', fakes.recall ?? down),
       write: perform('write', fakes.write ?? (() => ({ path: 'src/cli.ts', hash: 'h2' }))),
     } as never,
-    actions: { 'thread.append': (_, params) => void appended.push(...(params.items as readonly Message[])) },
+    actions: {
+      'thread.append': (_, params) => void appended.push(...(params.items as readonly Message[])),
+      ask: (_, params) => void asks.push(params),
+    },
   })
   const asker = createActor(
     fromCallback<{ type: string }>(({ receive }) =>
@@ -78,6 +85,7 @@ export function coding(fakes: Fakes) {
     ...(fakes.iterationsMax === undefined ? {} : { iterationsMax: fakes.iterationsMax }),
     ...(fakes.memory === undefined ? {} : { memory: fakes.memory }),
     ...(fakes.loops === undefined ? {} : { loops: fakes.loops }),
+    ...(fakes.window === undefined ? {} : { window: fakes.window, optimizer: '/team/optimizer' }),
   }
   const clock = new SimulatedClock()
   const facts: { type: string; [key: string]: unknown }[] = []
@@ -94,7 +102,7 @@ export function coding(fakes: Fakes) {
     await answered
     return answers.at(-1)!
   }
-  return { actor, asker, assign, effects, appended, answers, facts, clock }
+  return { actor, asker, assign, effects, asks, appended, answers, facts, clock }
 }
 
 /** Waits for what will hold soon. */

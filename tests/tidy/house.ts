@@ -35,6 +35,7 @@ export const LAYERS: readonly Layer[] = [
       'src/near.ts',
       'src/quantities.ts',
       'src/secrets.ts',
+      'src/usage.ts',
     ],
     may: ['leaves'],
     pure: true,
@@ -89,6 +90,7 @@ export const PACKAGE_TYPES: Readonly<Record<string, readonly string[]>> = { xsta
 export const ADAPTERS: readonly string[] = [
   'src/runtime/clocks/',
   'src/runtime/stores/',
+  'src/actors/caches/',
   'src/actors/cassettes/',
   'src/actors/credentials/',
   'src/actors/memory/',

@@ -31,6 +31,8 @@ export interface Spoken {
 /** Body of an error status in a dialect. */
 export type ErrorBody = (status: number, message?: string) => unknown
 
+/** What was sent has surely been read after this. */
+const RESET_MS = 50
 const PAGE = '<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in to the network.</body></html>\n'
 
 /** A JSON answer. */
@@ -76,13 +78,15 @@ export async function deliver(seen: Seen, response: ServerResponse, spoken: Spok
   for (const piece of after) await write(response, piece)
   if (end === 'end') response.end()
   if (end === 'reset') {
+    // A reset throws away what the other side has not read yet.
+    await pause(RESET_MS)
     seen.ended = 'server'
     response.socket?.resetAndDestroy()
   }
 }
 
 interface Plan {
-  readonly before: readonly string[]
+  readonly before: readonly (string | Uint8Array)[]
   readonly middle: string
   readonly after: readonly string[]
   readonly end: 'end' | 'reset' | 'never'
@@ -93,7 +97,7 @@ function planOf(spoken: Spoken, fault: Fault | undefined): Plan {
   const whole: Plan = { before: pieces, middle: '', after: [], end: 'end' }
   if (fault === undefined) return whole
   const at = 'after' in fault && fault.after !== undefined ? fault.after : Math.ceil(pieces.length / 2)
-  const half: Plan = { before: pieces.slice(0, at), middle: '', after: [], end: 'end' }
+  const half: Plan = { ...whole, before: firstOf(pieces, at, fault) }
   const rest = pieces.slice(half.before.length)
   switch (fault.kind) {
     case 'hang':
@@ -119,8 +123,13 @@ function planOf(spoken: Spoken, fault: Fault | undefined): Plan {
   }
 }
 
+function firstOf(pieces: readonly string[], at: number, fault: Fault): readonly (string | Uint8Array)[] {
+  if (!('afterBytes' in fault) || fault.afterBytes === undefined) return pieces.slice(0, at)
+  return [Buffer.from(pieces.join('')).subarray(0, fault.afterBytes)]
+}
+
 /** Each piece in a round of its own, and never faster than the client reads. */
-async function write(response: ServerResponse, piece: string): Promise<void> {
+async function write(response: ServerResponse, piece: string | Uint8Array): Promise<void> {
   if (response.destroyed) return
   if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
   await nextRound()

@@ -25,7 +25,7 @@ import type { Seen } from './server.ts'
 /** JSON as it travels. */
 export type Data = { readonly [key: string]: unknown }
 
-export interface WireCall {
+interface WireCall {
   readonly id?: string
   readonly name: string
   readonly args: Data
@@ -49,13 +49,14 @@ export type Fault =
       /** Instead of the dialect's own words. */
       readonly message?: string
     }
-  | { readonly kind: 'hang' | 'cut' | 'reset' | 'garbage' | 'error'; readonly after?: number }
+  | { readonly kind: 'hang' | 'garbage' | 'error'; readonly after?: number }
+  | { readonly kind: 'cut' | 'reset'; readonly after?: number; readonly afterBytes?: number }
   | { readonly kind: 'huge'; readonly bytes: number; readonly after?: number }
   | { readonly kind: 'redirect'; readonly status: number; readonly to: string }
   | { readonly kind: 'drip'; readonly everyMs: number; readonly bytes: number }
   | { readonly kind: 'tool_json' | 'html' | 'empty' | 'schema' | 'twice' }
 
-/** One answer. `after` of a fault counts pieces of the body; below 0 from its end; left out: half of them. */
+/** One answer. `after` of a fault counts pieces of the body, below 0 from its end; left out: half of them. `afterBytes` cuts anywhere. */
 export interface Exchange {
   /** In pieces, as it streams. */
   readonly text?: string | readonly string[]

@@ -76,10 +76,11 @@ export async function exchange<Event>(
   const answer = asking.answer(told)
   try {
     for await (const event of await asking.open({ key, fetch, signal })) answer.hear(event)
-    if (signal.aborted) return aborted()
+    if (signal.aborted) return { ...aborted(), ...costOf(answer) }
     return ended(server, answer, seen, told)
   } catch (thrown) {
-    if (signal.aborted) return aborted()
+    // A deadline ends an attempt by its signal: what was said until then is paid for.
+    if (signal.aborted) return { ...aborted(), ...costOf(answer) }
     return { ok: false, ...refusalOf(causeOf(thrown, seen), askedOf(server, request, key)), ...costOf(answer) }
   }
 }

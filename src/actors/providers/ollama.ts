@@ -57,7 +57,7 @@ async function generated(
     const window = await ready(server, memory, model, options)
     if (atLeast >= window) return tooLarge(atLeast, window)
     const isWhole = await listen(server, body, answer, options)
-    if (options.signal.aborted) return aborted()
+    if (options.signal.aborted) return { ...aborted(), ...costOf() }
     const said = answer.result()
     const firstTokenMs = told.firstTokenMs()
     if (said === null || !isWhole) return { ok: false, ...unended(server, firstTokenMs), ...costOf() }
@@ -66,7 +66,8 @@ async function generated(
     const { message, finish, usage } = said
     return { ok: true, message, finish, usage, ...(firstTokenMs === null ? {} : { firstTokenMs }) }
   } catch (thrown) {
-    if (options.signal.aborted) return aborted()
+    // A deadline ends an attempt by its signal: what was said until then has been used.
+    if (options.signal.aborted) return { ...aborted(), ...costOf() }
     const refusal = server.refusal(thrown, { model: model.model, prompt: () => JSON.stringify(body.messages) })
     return { ok: false, ...refusal, ...costOf() }
   }
@@ -100,12 +101,18 @@ async function listen(
     if (hasEnded && !isWhole) return false
     throw thrown
   } finally {
-    if (isWhole) await Promise.race([closed, pause(CLOSING_MS)])
+    if (isWhole) await within(CLOSING_MS, closed)
     socket.abort()
   }
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+/** Waits for it, and no longer than that. */
+async function within(ms: number, what: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  await Promise.race([what, late])
+  clearTimeout(timer)
+}
 
 /** Why the answer is not one to the whole prompt. The version is asked for only where the count is small: see ollama-window.ts. */
 async function cutBy(
@@ -139,4 +146,9 @@ const tooLarge = (atLeast: number, window: number): GenerateResult => ({
 const unended = ({ label }: OllamaServer, firstTokenMs: number | null): Refusal =>
   unusable(`${label} ended the stream ${firstTokenMs === null ? 'before its first word' : 'in the middle'}`)
 
-const aborted = (): GenerateResult => ({ ok: false, code: 'E_ABORTED', message: 'nobody wants the answer any more', retry: 'never' })
+const aborted = (): Refusal & { readonly ok: false } => ({
+  ok: false,
+  code: 'E_ABORTED',
+  message: 'nobody wants the answer any more',
+  retry: 'never',
+})

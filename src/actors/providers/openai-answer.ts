@@ -7,7 +7,8 @@
  *   { choices: [], usage }                                    its cost
  *   [DONE]                                                    the end of the stream (seen by event-stream.ts; the client swallows it)
  *
- * Servers differ: some leave the index out, repeat a name, say `stop` where they call a tool, or tell no cost. Then it is estimated, and says so.
+ * Servers differ: some leave the index out, repeat a name, say `stop` where they call a tool, or tell no cost. Then it is estimated, and says so;
+ * likewise where an answer breaks off.
  */
 import type { ChatCompletionChunk, CompletionUsage } from 'openai/resources'
 import { Failure } from '../../effect.ts'
@@ -23,6 +24,8 @@ type CallPiece = ChatCompletionChunk.Choice.Delta.ToolCall
 interface Heard {
   text: string
   refusal: string
+  /** Characters of thoughts. */
+  thoughtChars: number
   readonly calls: { -readonly [key in keyof SpokenCall]: SpokenCall[key] }[]
   /** Place of a call by the index that the server gave it. */
   readonly places: Map<number, number>
@@ -35,8 +38,8 @@ const CHARS_PER_TOKEN = 4
 
 /** Listens to one answer. */
 export function openaiAnswer(request: GenerateRequest, told: Telling): Answer<ChatCompletionChunk> {
-  const heard: Heard = { text: '', refusal: '', calls: [], places: new Map(), finish: null, cost: null }
-  const usage = (): GenerateUsage | null => (heard.cost === null ? null : usageOf(heard.cost))
+  const heard: Heard = { text: '', refusal: '', thoughtChars: 0, calls: [], places: new Map(), finish: null, cost: null }
+  const usage = (): GenerateUsage | null => (heard.cost !== null ? usageOf(heard.cost) : hasBegun(heard) ? estimate(request, heard) : null)
   return {
     hear(chunk) {
       heard.cost = chunk.usage ?? heard.cost
@@ -57,6 +60,7 @@ function add(heard: Heard, delta: Delta, told: Telling): void {
   told.text(delta.content ?? '')
   told.text(delta.refusal ?? '')
   const thought = thoughtOf(delta)
+  heard.thoughtChars += thought.length
   if (thought !== '') told.thinking(thought)
   for (const piece of delta.tool_calls ?? []) {
     const call = heard.calls[placeOf(heard, piece)]
@@ -110,9 +114,13 @@ function usageOf({ prompt_tokens, completion_tokens, prompt_tokens_details, comp
   }
 }
 
+/** The prompt was read, and is paid for whatever becomes of the rest. */
+const hasBegun = ({ text, refusal, thoughtChars, calls }: Heard): boolean => text + refusal !== '' || thoughtChars > 0 || calls.length > 0
+
 /** A false 0 would spend nothing of a budget. */
-function estimate({ messages, tools }: GenerateRequest, { text, calls }: Heard): GenerateUsage {
-  const output = calls.reduce((sum, { name, args }) => sum + name.length + args.length, text.length)
+function estimate({ messages, tools }: GenerateRequest, { text, refusal, thoughtChars, calls }: Heard): GenerateUsage {
+  const said = text.length + refusal.length + thoughtChars
+  const output = calls.reduce((sum, { name, args }) => sum + name.length + args.length, said)
   return {
     inputTokens: Math.ceil(JSON.stringify([messages, tools]).length / CHARS_PER_TOKEN),
     outputTokens: Math.ceil(output / CHARS_PER_TOKEN),

@@ -51,7 +51,7 @@ export function localEngine(options: LocalEngineOptions): Engine {
       const row = newRun(run, tree, start, clock.wallMs())
       createRun(store, host, row, owner())
       const owned = store.own(run, owner())
-      return session({ store, host, clock, limits }, owned, null, false)
+      return session({ store, host, clock, limits }, owned, null)
     },
     resume: async (run, host, resume) => resumeRun({ store, host, clock, limits }, run, owner(), resume),
     read: (run) => readRun(store, run),
@@ -73,6 +73,9 @@ function newRun(run: string, tree: TreeSpec, start: StartOptions, wallMs: number
     input: start.input ?? null,
     limits: {
       tokensMax: start.budget?.tokensMax ?? null,
+      ...(start.budget?.usdMax === undefined ? {} : { usdMax: start.budget.usdMax }),
+      ...(start.budget?.turnsMax === undefined ? {} : { turnsMax: start.budget.turnsMax }),
+      ...(start.budget?.whenReached === 'hold' ? { whenReached: 'hold' } : {}),
       deadlineAt: start.deadlineMs ?? null,
       ...(crashes === undefined ? {} : { crashes }),
     },
@@ -145,11 +148,9 @@ interface Parts {
   readonly limits: TurnLimits
 }
 
-function session({ store, host, clock, limits }: Parts, owned: Owned, findings: Findings | null, isBudgeted: boolean): RunSession {
+function session({ store, host, clock, limits }: Parts, owned: Owned, findings: Findings | null): RunSession {
   return owning(owned, () => {
     const tree = new Tree(store.image(owned.run), host, store)
-    // Only a budget asks for it, and it takes reading all effects that ever were.
-    if (isBudgeted) tree.spentTokens = spentTokens(store, owned.run)
     return new LocalSession({
       tree,
       store,
@@ -160,11 +161,6 @@ function session({ store, host, clock, limits }: Parts, owned: Owned, findings: 
       first: findings === null ? undefined : (live) => findings.apply(live),
     })
   })
-}
-
-/** Tokens of all effects, of failed and cancelled ones too. */
-function spentTokens(store: Store, run: string): number {
-  return store.effects(run).reduce((sum, { usage }) => sum + (usage === null ? 0 : usage.inputTokens + usage.outputTokens), 0)
 }
 
 async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['owner']>, options: ResumeOptions): Promise<RunSession> {
@@ -200,13 +196,12 @@ async function resumeRun(parts: Parts, run: string, owner: NonNullable<RunRow['o
     const known = { owner: before.owner, crashes: counted === null ? null : crashCount(counted.window), machines: changes.found }
     const findings = await investigate(image, probing, known, now)
     const apply = (tree: Tree): void => {
-      findings.apply(tree)
+      // Limits first: whether what was cut off may be done again is judged by the new ones.
+      findings.apply(tree, () => raise(tree, options))
       changes.apply(tree)
       if (options.unquarantine === true) forgetCrashes(tree)
-      raise(tree, options)
     }
-    const isBudgeted = image.run.limits.tokensMax !== null || options.budget?.tokensMax !== undefined
-    return session(parts, owned, { ...findings, apply }, isBudgeted)
+    return session(parts, owned, { ...findings, apply })
   } catch (error) {
     release(owned, takeBack)
     throw error

@@ -8,7 +8,7 @@ import { temporaryFolder } from '../../harness.ts'
 
 /** Any folder will do: a project is known by its path alone. */
 export const PROJECT = '/somewhere/project'
-export const { signal: NEVER } = new AbortController()
+export const NEVER: AbortSignal = new AbortController().signal
 
 export interface Place {
   readonly home: string

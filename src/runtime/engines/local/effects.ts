@@ -6,9 +6,11 @@ import { isVolatile, type Usage } from '../../../effect.ts'
 import { Defect, type ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { EffectOwed, Envelope } from '../../cell.ts'
+import { type AttemptEnd, chargeOf, isNothing, isUnderWay, NOTHING, settled } from '../../spending.ts'
 import { type EffectStatus, NEXT } from '../../status.ts'
 import type { EffectRow } from '../../store.ts'
 import { lateness } from './attempt-deadlines.ts'
+import { figuresOf, isHeldBack, noteCharge, type Refusal, reach, refusalOf, settling } from './budgets.ts'
 import { type Cell, isBound, type Tree } from './tree.ts'
 
 /** Changes an effect's row. @throws {Defect} `E_EFFECT_STATUS` for a change that the table does not allow. */
@@ -51,35 +53,20 @@ export function oweEffect(tree: Tree, cell: Cell, envelope: Envelope, owed: Effe
     deadlines: row.deadlines as Json | undefined,
     reserve: row.reserve as unknown as Json,
   })
-  tree.keepEffect(row)
-  if (isVolatile(row)) {
-    startVolatile(tree, row)
+  const refusal = isVolatile(row) ? null : refusalOf(tree, row)
+  if (refusal !== null) {
+    tree.keepEffect({ ...row, held: true })
+    refuse(tree, { ...row, held: true }, refusal, born, envelope)
     return
   }
-  const worst = row.reserve?.tokens ?? 0
-  const max = tree.run.limits.tokensMax
-  if (max === null || worst === 0) return
-  const reserved = reservedTokens(tree) - worst
-  if (tree.spentTokens + reserved + worst <= max) return
-  const spent = tree.spentTokens
-  tree.fact('limit.reached', cell.row, born, { which: 'tokens', spent, reserved, worst, limit: max })
-  fail(
-    tree,
-    row,
-    {
-      code: 'E_LIMIT_TOKENS',
-      message: `${spent} of ${max} tokens are spent and ${reserved} reserved; the next call may take ${worst}`,
-      path: row.owner,
-    },
-    null,
-    envelope,
-  )
+  tree.keepEffect(row)
+  if (isVolatile(row)) startVolatile(tree, row)
 }
 
-function reservedTokens(tree: Tree): number {
-  let sum = tree.effects.reservedTokens
-  for (const tokens of tree.lingering.values()) sum += tokens
-  return sum
+/** Its budget has no room for it: it is held back, or it fails. It holds nothing by now. */
+function refuse(tree: Tree, row: EffectRow, refusal: Refusal, cause: number | null, current: Envelope | null): void {
+  const error = reach(tree, row, refusal, cause)
+  if (!isHeldBack(tree, refusal)) fail(tree, row, error, null, { current })
 }
 
 /** The intent is committed with this; only then is it performed. */
@@ -98,8 +85,17 @@ export function startVolatile(tree: Tree, row: EffectRow): void {
   tree.afterwards.volatile.push({ do: 'start', row: started })
 }
 
-export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, usage: Usage | null, evidence: string | null = null): void {
-  tree.spentTokens += tokensOf(usage)
+/** What is known of an attempt that has ended. */
+interface Ended {
+  /** What is known of its cost. Default: `answered` where it succeeded, else `failed`. */
+  readonly end?: AttemptEnd | undefined
+  readonly evidence?: string | null | undefined
+  /** The envelope in whose step it failed before it began. */
+  readonly current?: Envelope | null | undefined
+}
+
+export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, usage: Usage | null, ended: Ended = {}): void {
+  const { end = 'answered', evidence = null } = ended
   const pos = tree.fact('effect.succeeded', ownerOf(row), row.cause, {
     id: row.id,
     kind: row.kind,
@@ -107,13 +103,18 @@ export function succeed(tree: Tree, row: EffectRow, output: Json | undefined, us
     usage: usage as unknown as Json,
     durationMs: tree.now - (row.startedAt ?? tree.now),
   })
-  move(tree, row, 'succeeded', { output, usage: added(row.usage, usage), evidence, nextAt: null })
+  noteCharge(tree, row, usage, end, pos)
+  move(tree, row, 'succeeded', { output, ...settled(row, usage, end), evidence, nextAt: null })
   report(tree, row, { type: `xstate.done.actor.${row.invoke}`, output, actorId: row.invoke }, pos)
 }
 
-/** @param current  the envelope in whose step it failed before it began, or null. */
-export function fail(tree: Tree, row: EffectRow, last: ErrorData, usage: Usage | null, current: Envelope | null = null): void {
-  tree.spentTokens += tokensOf(usage)
+export function fail(
+  tree: Tree,
+  row: EffectRow,
+  last: ErrorData,
+  usage: Usage | null,
+  { end = 'failed', current = null }: Ended = {},
+): void {
   const error = lastError(row, last)
   const pos = tree.fact('effect.failed', ownerOf(row), row.cause, {
     id: row.id,
@@ -123,7 +124,8 @@ export function fail(tree: Tree, row: EffectRow, last: ErrorData, usage: Usage |
     ...error,
     usage: usage as unknown as Json,
   })
-  move(tree, row, 'failed', { error, usage: added(row.usage, usage), nextAt: null })
+  noteCharge(tree, row, usage, end, pos)
+  move(tree, row, 'failed', { error, ...settled(row, usage, end), nextAt: null, held: undefined })
   report(tree, row, { type: `xstate.error.actor.${row.invoke}`, error: error as unknown as Json, actorId: row.invoke }, pos, current)
 }
 
@@ -148,10 +150,18 @@ export function expire(tree: Tree, row: EffectRow): void {
   fail(tree, row, { code, message, name, ...details, path: row.owner, effect: row.id, retry }, null)
 }
 
-/** The attempt ended in a failure that may be tried again: the row stays started, with the time of its next attempt. */
-export function retryLater(tree: Tree, row: EffectRow, error: ErrorData, usage: Usage | null, delayMs: number): void {
-  tree.spentTokens += tokensOf(usage)
-  tree.fact('retry.scheduled', ownerOf(row), row.cause, {
+/**
+ * The attempt ended in a failure that may be tried again: the row stays started, with the time of its next attempt, which is a reservation of its own.
+ * Where the budget has no room for that it is the last one.
+ */
+export function retryLater(tree: Tree, row: EffectRow, error: ErrorData, usage: Usage | null, delayMs: number, end: AttemptEnd): void {
+  const refusal = refusalOf(tree, row, settling(row, usage, end))
+  const isHeld = refusal !== null && isHeldBack(tree, refusal)
+  if (refusal !== null && !isHeld) {
+    fail(tree, row, { ...reach(tree, row, refusal, row.cause), cause: error as unknown as Json }, usage, { end })
+    return
+  }
+  const pos = tree.fact('retry.scheduled', ownerOf(row), row.cause, {
     effect: row.id,
     kind: row.kind,
     attempt: row.attempt,
@@ -160,49 +170,79 @@ export function retryLater(tree: Tree, row: EffectRow, error: ErrorData, usage: 
     code: error.code,
     message: error.message,
   })
-  move(tree, row, 'started', { nextAt: tree.now + delayMs, error, usage: added(row.usage, usage) })
+  noteCharge(tree, row, usage, end, pos)
+  if (refusal !== null) reach(tree, row, refusal, pos)
+  move(tree, row, 'started', { nextAt: tree.now + delayMs, error, ...settled(row, usage, end), ...(isHeld ? { held: true } : {}) })
+}
+
+/**
+ * Nobody knows what became of the attempt, and it may be done again. What it may have used stays spent, so the next one needs a reservation of its own.
+ * One whose usage is on record was settled when it was cut off; one in doubt, when that was found.
+ */
+export function repeat(tree: Tree, row: EffectRow, evidence: string | null, cause: number | null): void {
+  const isLost = isUnderWay(row)
+  const refusal = refusalOf(tree, row, isLost ? settling(row, null, 'unknown') : undefined)
+  const change = isLost ? settled(row, null, 'unknown') : {}
+  if (isLost) noteCharge(tree, row, null, 'unknown', cause)
+  const next = { nextAt: tree.now, evidence, ...change, ...(refusal === null ? {} : { held: true as const }) }
+  const again = move(tree, row, 'started', next)
+  if (refusal !== null) refuse(tree, again, refusal, cause, null)
 }
 
 export function cancelEffect(tree: Tree, row: EffectRow, cause: number): void {
   if (row.status === 'in_doubt') return // Nobody knows whether it happened; that is not undone by leaving a state.
-  tree.fact('effect.cancelled', ownerOf(row), cause, { id: row.id, kind: row.kind, was: row.status })
-  move(tree, row, 'cancelled')
+  // It may be at work for a while: until its word comes it counts as its worst case, also when no word comes any more.
+  const isLate = isUnderWay(row) && !isVolatile(row)
+  const kept = isLate ? chargeOf(row, null, 'unknown') : NOTHING
+  tree.fact('effect.cancelled', ownerOf(row), cause, {
+    id: row.id,
+    kind: row.kind,
+    was: row.status,
+    kept: isNothing(kept) ? undefined : figuresOf(kept),
+  })
+  const cancelled = move(tree, row, 'cancelled', { held: undefined, ...(isLate ? settled(row, null, 'unknown') : {}) })
   if (row.status !== 'started') return
   if (isVolatile(row)) {
     tree.afterwards.volatile.push({ do: 'stop', row })
     return
   }
   tree.afterwards.abort.push(row.id)
-  if (row.reserve !== null && row.nextAt === null) tree.lingering.set(row.id, row.reserve.tokens)
+  if (isLate) tree.late.set(row.id, { before: row, row: cancelled })
 }
 
 /** A late outcome of an effect that was cancelled or is at another attempt: it changes nothing, its cost is settled on the row. */
-export function stale(tree: Tree, started: EffectRow, usage: Usage | null): void {
-  const row = tree.effects.get(started.id) ?? { ...started, status: 'cancelled' as const }
-  tree.lingering.delete(row.id)
-  spend(tree, row, usage)
-  tree.fact('message.dropped', ownerOf(row), row.cause, {
-    event: `outcome of ${row.id}`,
+export function stale(tree: Tree, started: EffectRow, usage: Usage | null, end: AttemptEnd): void {
+  const late = tree.late.get(started.id)
+  tree.late.delete(started.id)
+  const pos = tree.fact('message.dropped', ownerOf(started), started.cause, {
+    event: `outcome of ${started.id}`,
     reason: 'stale',
-    to: row.owner,
+    to: started.owner,
     from: null,
     why: 'the effect was cancelled',
     usage: usage as unknown as Json,
   })
+  if (late === undefined) {
+    const row = tree.effects.get(started.id)
+    if (row !== undefined && usage !== null) tree.keepEffect({ ...row, ...settled(row, usage, 'failed') })
+    return
+  }
+  noteCharge(tree, late.before, usage, end, pos)
+  tree.keepEffect({ ...late.before, status: 'cancelled', ...settled(late.before, usage, end) }, late.row)
 }
 
-/** Adds what an attempt has used to a row whose status does not change by it. */
-export function spend(tree: Tree, row: EffectRow, usage: Usage | null): void {
-  if (usage === null) return
-  tree.spentTokens += tokensOf(usage)
-  tree.keepEffect({ ...row, usage: added(row.usage, usage) })
+/** Cut off by the stop of the run: its row stays started, for the next resume to judge. Where it said what it has used, that is known for good. */
+export function cutOff(tree: Tree, row: EffectRow, usage: Usage | null, end: AttemptEnd): void {
+  if (end === 'unknown') return
+  tree.keepEffect({ ...row, ...settled(row, usage, end), heard: row.attempt })
 }
 
 /** Nobody knows whether it happened: a probe, a policy or a person decides. */
-export function park(tree: Tree, row: EffectRow, evidence: string | null, usage: Usage | null = null): void {
-  tree.spentTokens += tokensOf(usage)
-  move(tree, row, 'in_doubt', { evidence, usage: added(row.usage, usage), nextAt: null })
-  tree.fact('effect.parked', ownerOf(row), row.cause, { id: row.id, kind: row.kind, evidence })
+export function park(tree: Tree, row: EffectRow, evidence: string | null, usage: Usage | null, end: AttemptEnd): void {
+  const change = isUnderWay(row) ? settled(row, usage, end) : {}
+  move(tree, row, 'in_doubt', { evidence, ...change, nextAt: null })
+  const pos = tree.fact('effect.parked', ownerOf(row), row.cause, { id: row.id, kind: row.kind, evidence })
+  if (isUnderWay(row)) noteCharge(tree, row, usage, end, pos)
 }
 
 /** The outcome goes to the life that invoked it, in the commit that records it. A named action has no answer. */
@@ -226,29 +266,3 @@ function report(tree: Tree, row: EffectRow, event: Envelope['event'], pos: numbe
 }
 
 export const ownerOf = (row: EffectRow) => ({ address: row.owner, incarnation: row.incarnation })
-
-const tokensOf = (usage: Usage | null): number => (usage === null ? 0 : usage.inputTokens + usage.outputTokens)
-
-/** Usage of all attempts of one effect. An unknown price stays unknown. */
-function added(a: Usage | null, b: Usage | null): Usage | null {
-  if (a === null || b === null) return a ?? b
-  const costUsd = a.costUsd === null || b.costUsd === null ? null : a.costUsd + b.costUsd
-  return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    costUsd,
-    ...addedParts(a, b),
-    ...(b.provider === undefined ? {} : { provider: b.provider }),
-    ...(b.model === undefined ? {} : { model: b.model }),
-    ...(a.local || b.local ? { local: true } : {}),
-    ...(a.simulated || b.simulated ? { simulated: true } : {}),
-  }
-}
-
-const PARTS = ['cacheReadTokens', 'cacheWriteTokens', 'reasoningTokens'] as const
-
-function addedParts(a: Usage, b: Usage): Partial<Usage> {
-  const parts: Partial<Record<(typeof PARTS)[number], number>> = {}
-  for (const part of PARTS) if (a[part] !== undefined || b[part] !== undefined) parts[part] = (a[part] ?? 0) + (b[part] ?? 0)
-  return parts
-}

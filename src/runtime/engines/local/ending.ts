@@ -1,9 +1,11 @@
-/** How a run comes to stand still: its root ended, it waits for a person, its time is up, or it was told to stop. */
+/** How a run comes to stand still: its root ended, it waits for a person or for a higher budget, its time is up, or it was told to stop. */
 import type { ErrorData } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import type { ExitReason } from '../../../protocol.ts'
+import { totalUsage } from '../../../usage.ts'
 import type { Result } from '../../engine.ts'
 import type { RunRow, Store } from '../../store.ts'
+import { heldError } from './budgets.ts'
 import type { Tree } from './tree.ts'
 
 export interface Ending {
@@ -21,10 +23,11 @@ export function endingOf(tree: Tree, busy: number): Ending | null {
     return { status: 'limited', reason: { code: 'E_LIMIT_TIME', message: 'the deadline of the run has passed' }, output: null }
   }
   if (busy > 0 || tree.mail.size > 0 || tree.afterwards.perform.length > 0) return null
-  const { inDoubt, size } = tree.effects
-  if (inDoubt === 0 || inDoubt < size) return null
+  const { inDoubt, heldBack, size } = tree.effects
+  if (inDoubt + heldBack === 0 || inDoubt + heldBack < size) return null
   // Deadlines of asks and of actors are no work: who is asked may be waiting for the very person that is needed. Other timers are.
   for (const timer of tree.timers.values()) if (timer.kind !== 'ask' && timer.kind !== 'deadline') return null
+  if (heldBack > 0) return { status: 'limited', reason: heldError(tree), output: null }
   const ids = [...tree.effects.values()].map((row) => row.id)
   return {
     status: 'suspended',
@@ -109,8 +112,7 @@ export function writeEnding(tree: Tree, ending: Ending): void {
 export function resultOf(run: RunRow, store: Store): Result {
   const effects = store.effects(run.run)
   const facts = countFacts(run.run, store)
-  const used = effects.flatMap((row) => (row.usage === null ? [] : [row.usage]))
-  const unknown = used.some((usage) => usage.costUsd === null)
+  const used = totalUsage(effects.map((row) => row.usage))
   const doubts = effects.filter((row) => row.status === 'in_doubt')
   return {
     run: run.run,
@@ -122,10 +124,7 @@ export function resultOf(run: RunRow, store: Store): Result {
     endedAt: run.endedAt ?? run.clock.wallMs,
     position: run.position,
     usage: {
-      inputTokens: used.reduce((sum, usage) => sum + usage.inputTokens, 0),
-      outputTokens: used.reduce((sum, usage) => sum + usage.outputTokens, 0),
-      costUsd: unknown ? null : used.reduce((sum, usage) => sum + (usage.costUsd ?? 0), 0),
-      simulated: used.some((usage) => usage.simulated === true),
+      ...used,
       actors: facts.actors,
       restarts: facts.restarts,
       effects: effects.length,

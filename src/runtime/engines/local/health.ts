@@ -10,42 +10,17 @@
  * - Nothing is polled: each judge says when it is to be asked. After a crash silence begins anew, with the attempts that a resume starts.
  * - Before silence counts its processes are looked at.
  */
-import { isVolatile } from '../../../effect.ts'
-import type { Health, HealthFact, ProcessVitals } from '../../../health.ts'
+import type { Health, HealthFact, Held, ProcessVitals } from '../../../health.ts'
 import type { Json } from '../../../json.ts'
 import { type Address, isSupervisor } from '../../../protocol.ts'
-import { type HealthJudge, isLimited, isOnRecord, type Judged, type Vitals } from '../../health.ts'
+import type { HealthJudge, Vitals } from '../../health.ts'
 import type { AskRow, CellRow, EffectRow } from '../../store.ts'
 import type { Draft } from './draft.ts'
+import { closing, isJudged, type News, opening, openOf } from './health-facts.ts'
+import { putOnRecord, type Watch } from './health-watch.ts'
 import type { Intake } from './intake.ts'
 import type { Cell, Tree } from './tree.ts'
 import { endWedged } from './wedged.ts'
-
-/** What is new of an actor, without when. */
-type News = HealthFact extends infer Fact ? (Fact extends unknown ? Omit<Fact, 'now'> : never) : never
-
-interface Sign {
-  readonly at: number
-  readonly loading: boolean
-  readonly words: 'token' | 'progress'
-}
-
-interface Watch {
-  readonly address: Address
-  incarnation: number
-  judged: Judged
-  /** The standing that was last looked at for the record. */
-  shown: Health
-  /** Open effects, as the judge knows them. */
-  readonly flights: Map<string, EffectRow>
-  readonly asks: Set<number>
-  /** What effects have reported since the judge was last told. */
-  readonly signs: Map<string, Sign>
-  /** Effects whose last report was that they load. */
-  readonly loading: Set<string>
-  /** Its processes are being looked at. */
-  looking: boolean
-}
 
 export interface JudgesOptions {
   readonly run: string
@@ -53,6 +28,8 @@ export interface JudgesOptions {
   readonly vitals: Vitals | undefined
   /** An actor's row as of the last commit. */
   committed(address: Address): CellRow | null
+  /** What the next attempt of an effect waits for at its gate; null where it does not. */
+  held(row: EffectRow): Held | null
   /** Brings an intake into the run. */
   take(intake: Intake): void
 }
@@ -89,9 +66,17 @@ export class Judges {
     return dueAt
   }
 
-  /** How an actor stands; undefined where nothing is open. */
-  of(address: Address): Health | undefined {
-    return this.#watches.get(address)?.judged.health
+  /** How an actor stands; undefined where nothing is open. What its gates say is asked for now: it changes without a fact, so no verdict that is kept rests on it. */
+  of(address: Address, now: number): Health | undefined {
+    const watch = this.#watches.get(address)
+    if (watch === undefined) return undefined
+    let judged = watch.judged
+    for (const row of watch.flights.values()) {
+      const held = this.#options.held(row)
+      if (held !== null) judged = this.#options.judge!.hear(judged, { type: 'effect.held', effect: row.id, held, now })
+    }
+    const { health } = judged
+    return health.state === watch.judged.health.state ? { ...health, since: watch.judged.health.since } : health
   }
 
   /** Tells the judges what the turn has changed so far, and writes what goes on record. Called before its commit; again is no harm. */
@@ -104,7 +89,10 @@ export class Judges {
     for (const address of touched) this.#catchUp(tree, address, crashes.get(address) ?? [])
     for (const watch of this.#timed) {
       const isDue = watch.signs.size > 0 && (watch.judged.nextAt ?? Number.POSITIVE_INFINITY) <= tree.now
-      if (isDue) this.#record(tree, watch, () => this.#hearSigns(watch))
+      if (isDue) {
+        this.#hearSigns(watch)
+        putOnRecord(tree, watch)
+      }
     }
   }
 
@@ -151,10 +139,9 @@ export class Judges {
   #ask(tree: Tree, watch: Watch, processes: readonly (ProcessVitals & { effect: string })[]): void {
     this.turn(tree)
     if (this.#watches.get(watch.address) !== watch) return
-    this.#record(tree, watch, () => {
-      this.#hearSigns(watch)
-      if ((watch.judged.nextAt ?? Number.POSITIVE_INFINITY) <= tree.now) this.#hear(watch, tree.now, { type: 'looked', processes })
-    })
+    this.#hearSigns(watch)
+    if ((watch.judged.nextAt ?? Number.POSITIVE_INFINITY) <= tree.now) this.#hear(watch, tree.now, { type: 'looked', processes })
+    putOnRecord(tree, watch)
     if (watch.judged.health.state === 'wedged') endWedged(tree, watch.address, watch.judged.health)
   }
 
@@ -197,15 +184,14 @@ export class Judges {
       return
     }
     const watch = this.#watches.get(address) ?? this.#begin(tree, cell)
-    this.#record(tree, watch, () => {
-      this.#hearEffects(tree, watch, false)
-      for (const crash of crashes) this.#hear(watch, tree.now, crash)
-      const isNewLife = watch.incarnation !== cell.row.incarnation || crashes.some(({ type }) => type === 'actor.crashed')
-      if (isNewLife && cell.row.status !== 'ended') this.#restart(tree, watch, cell.row)
-      if (cell.row.status === 'ended') this.#hearEnd(tree, watch, cell.row)
-      else this.#hearEffects(tree, watch, true)
-      this.#hearAsks(tree, watch)
-    })
+    this.#hearEffects(tree, watch, false)
+    for (const crash of crashes) this.#hear(watch, tree.now, crash)
+    const isNewLife = watch.incarnation !== cell.row.incarnation || crashes.some(({ type }) => type === 'actor.crashed')
+    if (isNewLife && cell.row.status !== 'ended') this.#restart(tree, watch, cell.row)
+    if (cell.row.status === 'ended') this.#hearEnd(tree, watch, cell.row)
+    else this.#hearEffects(tree, watch, true)
+    this.#hearAsks(tree, watch)
+    putOnRecord(tree, watch)
     const { health, memory } = watch.judged
     const isIdle = watch.flights.size === 0 && watch.asks.size === 0 && (memory?.health ?? null) === null
     if (cell.row.status === 'ended' || (isIdle && health.state === 'healthy')) this.#drop(address)
@@ -306,67 +292,7 @@ export class Judges {
     if (watch.judged.nextAt === null) this.#timed.delete(watch)
     else this.#timed.add(watch)
   }
-
-  /** Does what may change a standing, and writes down what came of it: an entry where it is on record, and the row where there is more to remember. */
-  #record(tree: Tree, watch: Watch, change: () => void): void {
-    const from = watch.shown
-    change()
-    const { health: to, memory } = watch.judged
-    watch.shown = to
-    const cell = tree.cells.get(watch.address)
-    if (cell === undefined) return
-    const isNews = (from.state !== to.state || from.on !== to.on) && (isOnRecord(from.state) || isOnRecord(to.state))
-    const { state, on, evidence, proof, errors } = to
-    if (isNews)
-      tree.fact('health.changed', cell.row, null, { from: from.state, to: state, on, evidence, proof, errors: errors as unknown as Json })
-    const kept = memory as unknown as Json
-    if (kept !== (cell.row.judged ?? null) && (isNews || memory !== null)) tree.change(cell, { judged: kept ?? undefined })
-  }
 }
 
 /** Facts that may end what an actor waits for. */
 const ENDS: ReadonlySet<string> = new Set(['ask.settled', 'actor.stopped'])
-
-/** Callbacks and observables live as long as they are wanted, and a named action is owed no answer: their silence says nothing. */
-const isJudged = (row: EffectRow): boolean => row.answer && !isVolatile(row)
-
-/** Open effects of an actor and of the children that XState made it. */
-function openOf(tree: Tree, address: Address): EffectRow[] {
-  const own = tree.effects.of(address).filter(isJudged)
-  const children = tree.cells.get(address)?.row.children ?? []
-  return children.length === 0 ? own : [...own, ...children.flatMap((link) => (link.ended === true ? [] : openOf(tree, link.address)))]
-}
-
-const about = ({ id, kind }: EffectRow) => ({ effect: id, kind })
-
-/** What has become of an open effect since `known`. */
-function opening(row: EffectRow, known: EffectRow | undefined): News[] {
-  if (row.status === 'in_doubt') return [{ type: 'effect.parked', ...about(row) }]
-  if (row.status === 'owed') return [{ type: 'effect.owed', ...about(row) }]
-  const isNext = known?.status === 'started' && known.nextAt === null && known.attempt < row.attempt
-  // Its next attempt began in the very turn in which the one before had failed.
-  const failed = isNext || row.nextAt !== null ? retrying(row, isNext ? row.attempt - 1 : row.attempt, known === undefined) : []
-  return row.nextAt !== null ? failed : [...failed, { type: 'effect.started', ...about(row), attempt: row.attempt }]
-}
-
-/** A next attempt without an error before it is one that a resume repeats. */
-function retrying(row: EffectRow, attempt: number, isKnown: boolean): News[] {
-  if (row.error === null) return []
-  const { code } = row.error
-  return [
-    {
-      type: 'retry.scheduled',
-      ...about(row),
-      attempt,
-      nextAt: row.nextAt ?? 0,
-      code,
-      limited: isLimited(row),
-      ...(isKnown ? { known: true } : {}),
-    },
-  ]
-}
-
-function closing(row: EffectRow): News[] {
-  if (row.status === 'failed') return [{ type: 'effect.failed', ...about(row), code: row.error?.code ?? 'E_DEFECT' }]
-  return [{ type: row.status === 'succeeded' ? 'effect.succeeded' : 'effect.cancelled', ...about(row) }]
-}

@@ -1,5 +1,7 @@
 /** The open effects of a live tree, by id, by owner, and those that wait to be started. What a turn looks at costs what waits, not what is in flight. */
 import type { Address } from '../../../protocol.ts'
+import { upFrom } from '../../ledger.ts'
+import { heldBy, isNothing, minus, NOTHING, plus, type Spending } from '../../spending.ts'
 import { OPEN } from '../../status.ts'
 import type { EffectRow } from '../../store.ts'
 
@@ -8,7 +10,9 @@ export class OpenEffects {
   readonly #byOwner = new Map<Address, Map<string, EffectRow>>()
   /** Owed, or with the time of a next attempt. */
   readonly #waiting = new Map<string, EffectRow>()
-  #reservedTokens = 0
+  /** What they hold of budgets, by every address on their way up; '' is the run. */
+  readonly #held = new Map<Address, Spending>()
+  #heldBack = 0
   #inDoubt = 0
 
   constructor(rows: Iterable<EffectRow>) {
@@ -18,14 +22,18 @@ export class OpenEffects {
   get size(): number {
     return this.#all.size
   }
-  /** The worst case of all that are open. */
-  get reservedTokens(): number {
-    return this.#reservedTokens
+  /** How many are held back by a budget. */
+  get heldBack(): number {
+    return this.#heldBack
   }
   get inDoubt(): number {
     return this.#inDoubt
   }
 
+  /** The worst case of all attempts that an actor and those below it have under way or ahead of them; '' is the run. */
+  held(at: Address): Spending {
+    return this.#held.get(at) ?? NOTHING
+  }
   get(id: string): EffectRow | undefined {
     return this.#all.get(id)
   }
@@ -67,7 +75,14 @@ export class OpenEffects {
   }
 
   #count(row: EffectRow, by: 1 | -1): void {
-    this.#reservedTokens += by * (row.reserve?.tokens ?? 0)
     if (row.status === 'in_doubt') this.#inDoubt += by
+    if (row.held === true) this.#heldBack += by
+    const held = heldBy(row)
+    if (isNothing(held)) return
+    for (const at of [...upFrom(row.owner), '']) {
+      const sum = by === 1 ? plus(this.held(at), held) : minus(this.held(at), held)
+      if (isNothing(sum)) this.#held.delete(at)
+      else this.#held.set(at, sum)
+    }
   }
 }

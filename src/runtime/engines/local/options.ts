@@ -17,6 +17,9 @@ export function assertStart(options: StartOptions): void {
   if (typeof options.name === 'string' && /\p{Cc}/u.test(options.name))
     throw usage('start', 'name', options.name, 'give it in one line, without control characters')
   assertLimits('start', options, 'for none')
+  const whenReached: unknown = options.budget?.whenReached
+  if (whenReached !== undefined && whenReached !== 'fail' && whenReached !== 'hold')
+    throw usage('start', 'budget.whenReached', whenReached, "give 'fail' or 'hold', or leave it out for 'fail'")
   assertQuarantine(options.quarantine)
   assertInput(options.input ?? null)
 }
@@ -36,7 +39,8 @@ function assertLimits(where: string, { budget, deadlineMs }: Pick<ResumeOptions,
   const given: unknown = budget
   if (given !== undefined && given !== null && typeof given !== 'object')
     throw usage(where, 'budget', given, 'give { tokensMax: 200_000 }, or leave it out')
-  const limits = { 'budget.tokensMax': budget?.tokensMax, deadlineMs }
+  const { tokensMax, usdMax, turnsMax } = budget ?? {}
+  const limits = { 'budget.tokensMax': tokensMax, 'budget.usdMax': usdMax, 'budget.turnsMax': turnsMax, deadlineMs }
   for (const [field, value] of Object.entries(limits)) {
     if (value === undefined || (Number.isFinite(value) && value >= 0)) continue
     throw usage(where, field, value, `give a number from 0 on, or leave it out ${without}`)

@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts'
 import type { Host } from '../../engine.ts'
 import type { EffectRow } from '../../store.ts'
 import { classify } from '../../transient.ts'
+import type { Admissions } from './admissions.ts'
 import { AttemptDeadlines } from './attempt-deadlines.ts'
 import type { VolatileOrder } from './tree.ts'
 import type { Volatiles } from './volatile.ts'
@@ -29,6 +30,8 @@ export type Outcome =
       readonly failure: Pick<Failure, 'retry' | 'retryAfterMs'>
       /** The run stopped under it: what had happened by then is not known. */
       readonly aborted?: boolean
+      /** It was aborted and has not said what it had used, or is still at work: nobody knows. */
+      readonly silent?: boolean
       readonly usage: Usage | null
     }
 
@@ -44,6 +47,8 @@ export interface PerformerOptions {
   /** Another effect may start now. */
   room(): void
   readonly volatiles: Volatiles
+  /** Who was let in gives its place back when it has landed. */
+  readonly admissions: Admissions
 }
 
 interface Flight {
@@ -90,6 +95,7 @@ export class Performer {
     const ended = this.#fly(row, controller, timers).finally(() => {
       for (const cancel of timers) cancel()
       this.#flights.delete(key)
+      this.#options.admissions.landed(row)
     })
     this.#flights.set(key, { row, controller, ended, deaf: false, timers })
   }
@@ -110,6 +116,7 @@ export class Performer {
   #grace(flight: Flight): void {
     const cancel = this.#options.clock.setTimer(ABORT_GRACE_MS, () => {
       flight.deaf = true
+      this.#options.admissions.landed(flight.row)
       this.#options.room()
     })
     flight.timers.add(cancel)
@@ -118,6 +125,7 @@ export class Performer {
   /** Aborts everything and waits until it has ended, at most `graceMs`. Outcomes that come of the abort are not recorded: nobody knows what had happened. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
+    this.#options.admissions.stop()
     this.#options.volatiles.stopAll()
     for (const flight of this.#flights.values()) flight.controller.abort(new Failure('E_STOPPED', 'the run stops'))
     const ended = Promise.all([...this.#flights.values()].map((flight) => flight.ended))
@@ -128,6 +136,7 @@ export class Performer {
     await Promise.race([ended, late])
     cancel()
     for (const flight of this.#flights.values()) for (const end of flight.timers) end()
+    this.#options.admissions.closeAll()
   }
 
   #handlerOf(row: EffectRow) {
@@ -148,8 +157,16 @@ export class Performer {
     }
     const call = this.#call(row, controller.signal, deadlines, { spent, note: (type, data) => keepNote(notes, type, data) })
     const outcome = await Promise.race([this.#perform(row, call), late.promise])
-    const aborted = !outcome.ok && this.#stopped && controller.signal.aborted
-    this.#options.settled(row, { ...outcome, usage, ...(notes.length > 0 ? { notes } : {}), ...(aborted ? { aborted } : {}) })
+    const isCut = !outcome.ok && controller.signal.aborted
+    const aborted = isCut && this.#stopped
+    const silent = isCut && (usage === null || outcome.silent === true)
+    this.#options.settled(row, {
+      ...outcome,
+      usage,
+      ...(notes.length > 0 ? { notes } : {}),
+      ...(aborted ? { aborted } : {}),
+      ...(silent ? { silent } : {}),
+    })
   }
 
   /** When a deadline passes the attempt is aborted, and given a grace to end by itself; then it has failed without its word. */
@@ -158,7 +175,7 @@ export class Performer {
     const leftMs = row.totalAt === undefined ? Number.POSITIVE_INFINITY : row.totalAt - now()
     const deadlines = new AttemptDeadlines(clock, row, leftMs, (failure) => {
       controller.abort(failure)
-      timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve(failed(failure, row, clock.wallMs()))))
+      timers.add(clock.setTimer(2 * ABORT_GRACE_MS, () => resolve({ ...failed(failure, row, clock.wallMs()), silent: true } as Outcome)))
     })
     timers.add(() => deadlines.end())
     return deadlines

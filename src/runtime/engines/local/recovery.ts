@@ -12,9 +12,10 @@
 import { isVolatile, type Verdict } from '../../../effect.ts'
 import type { Json } from '../../../json.ts'
 import type { RecoveredEffect, Recovery } from '../../engine.ts'
+import { isUnderWay } from '../../spending.ts'
 import type { EffectRow, Image } from '../../store.ts'
 import { dueAfter, moveTimers } from './downtime.ts'
-import { move, ownerOf, park, startVolatile, succeed } from './effects.ts'
+import { ownerOf, park, repeat, startVolatile, succeed } from './effects.ts'
 import { type ProbeOptions, probe } from './probe.ts'
 import type { Tree } from './tree.ts'
 
@@ -26,8 +27,8 @@ interface Judged {
 
 export interface Findings {
   readonly recovery: Recovery
-  /** Writes the findings, in the first commit of the new owner. */
-  apply(tree: Tree): void
+  /** Writes the findings, in the first commit of the new owner. @param resumed  called once the resume itself is on record. */
+  apply(tree: Tree, resumed?: () => void): void
 }
 
 /**
@@ -59,7 +60,7 @@ export async function investigate(
     mail: image.envelopes.length,
     strays,
   }
-  return { recovery, apply: (tree) => write(tree, recovery, judged) }
+  return { recovery, apply: (tree, resumed) => write(tree, recovery, judged, resumed) }
 }
 
 function judge(row: EffectRow, verdict: Judged['verdict']): RecoveredEffect {
@@ -72,7 +73,7 @@ function judge(row: EffectRow, verdict: Judged['verdict']): RecoveredEffect {
   return { ...about, verdict: verdict.verdict, evidence: verdict.evidence ?? null }
 }
 
-function write(tree: Tree, recovery: Recovery, judged: readonly Judged[]): void {
+function write(tree: Tree, recovery: Recovery, judged: readonly Judged[], resumed: () => void = () => {}): void {
   const pos = tree.fact('run.resumed', null, null, {
     from: recovery.position,
     epoch: tree.run.epoch,
@@ -85,20 +86,23 @@ function write(tree: Tree, recovery: Recovery, judged: readonly Judged[]): void 
     openEffects: recovery.effects.length,
   })
   tree.draft.changeRun({ status: 'running', reason: null, endedAt: null })
+  resumed()
   moveTimers(tree, pos)
   for (const { row, found, verdict } of judged) {
     if (found.verdict === 'not_started') continue
     if (found.verdict === 'in_doubt' && row.status === 'in_doubt') continue // It was before, and it was asked in vain.
-    tree.fact('effect.proved', ownerOf(row), pos, {
+    const proved = tree.fact('effect.proved', ownerOf(row), pos, {
       id: row.id,
       kind: row.kind,
       policy: row.policy,
       verdict: found.verdict,
       evidence: found.evidence,
     })
-    if (found.verdict === 'applied') succeed(tree, row, (verdict as { output: Json | undefined }).output, null, found.evidence)
-    else if (found.verdict === 'in_doubt') park(tree, row, found.evidence)
-    else move(tree, row, 'started', { nextAt: tree.now, evidence: found.evidence })
+    const end = isUnderWay(row) ? 'unknown' : undefined
+    if (found.verdict === 'applied')
+      succeed(tree, row, (verdict as { output: Json | undefined }).output, null, { evidence: found.evidence, end: end ?? 'failed' })
+    else if (found.verdict === 'in_doubt') park(tree, row, found.evidence, null, end ?? 'failed')
+    else repeat(tree, row, found.evidence, proved)
   }
   for (const row of [...tree.effects.values()]) if (isVolatile(row)) startVolatile(tree, row)
 }

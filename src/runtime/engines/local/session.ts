@@ -12,9 +12,11 @@ import type { EventData } from '../../cell.ts'
 import { type Clock, RunClock } from '../../clock.ts'
 import type { Accepted, CellView, Frame, Recovery, Result, RunSession, WatchOptions } from '../../engine.ts'
 import { plainSnapshot } from '../../snapshot.ts'
-import type { Owned, Store } from '../../store.ts'
+import type { EffectRow, Owned, Store } from '../../store.ts'
 import { snapshotView, treeView } from '../../views.ts'
+import { Admissions, heldOf } from './admissions.ts'
 import { askFromOutside } from './asks.ts'
+import { letGo } from './budgets.ts'
 import { nextDue, owesNow, startOwed } from './dispatch.ts'
 import { checkTarget } from './door.ts'
 import { type Ending, endingOf, resultOf, writeEnding } from './ending.ts'
@@ -46,6 +48,7 @@ export class LocalSession implements RunSession {
   readonly #owned: Owned
   readonly #clock: Clock
   readonly #runClock: RunClock
+  readonly #admissions: Admissions
   readonly #performer: Performer
   readonly #watchers: Watchers
   readonly #judges: Judges
@@ -74,7 +77,10 @@ export class LocalSession implements RunSession {
     this.#watchers = new Watchers({ store: parts.store, run: this.id, clock: parts.clock })
     const { health: judge, vitals } = parts.tree.host
     const committed = (address: Address) => this.#store.cell(this.id, address)
-    this.#judges = new Judges({ run: this.id, judge, vitals, committed, take: (intake) => this.#take(intake) }, parts.tree.asks.values())
+    this.#admissions = new Admissions({ run: this.id, host: parts.tree.host, opened: () => this.#schedule() })
+    const held = (row: EffectRow) => heldOf(this.#admissions.waiting(row), this.#runClock.stand())
+    const take = (intake: Intake) => this.#take(intake)
+    this.#judges = new Judges({ run: this.id, judge, vitals, committed, held, take }, parts.tree.asks.values())
     this.#performer = new Performer({
       run: this.id,
       host: parts.tree.host,
@@ -89,6 +95,7 @@ export class LocalSession implements RunSession {
         this.#take({ to: row.owner, apply: (tree) => settleOutcome(tree, row, outcome, this.#clock.random()), isOutcome: true }),
       room: () => this.#schedule(),
       volatiles: new Volatiles(parts.tree, (intake) => this.#take(intake)),
+      admissions: this.#admissions,
     })
     this.#done.promise.catch(() => {}) // Somebody may never ask.
     this.#first = parts.first ?? null
@@ -137,8 +144,9 @@ export class LocalSession implements RunSession {
   }
 
   tree(): CellView {
-    const health = (address: Address) => (this.#failed ? undefined : this.#judges.of(address))
-    return treeView(this.#store, this.id, undefined, { health, runMs: this.#runClock.now() })
+    const runMs = this.#runClock.now()
+    const health = (address: Address) => (this.#failed ? undefined : this.#judges.of(address, runMs))
+    return treeView(this.#store, this.id, undefined, { health, runMs })
   }
 
   watch(options: WatchOptions = {}): AsyncIterable<Frame> {
@@ -200,9 +208,10 @@ export class LocalSession implements RunSession {
       this.#first = null
       if (this.#draining || this.#tree.ended !== null) this.#turns.outcomes(taken)
       else this.#turns.run(taken)
+      if (!this.#draining) letGo(this.#tree)
       ending = this.#draining ? this.#stopping : endingOf(this.#tree, this.#performer.inFlight + this.#turns.waiting)
       if (ending !== null) writeEnding(this.#tree, ending)
-      else if (!this.#draining) startOwed(this.#tree, this.#performer)
+      else if (!this.#draining) startOwed(this.#tree, this.#performer, this.#admissions)
       if (ending === null) this.#judges.turn(this.#tree)
       this.#commit()
     } catch (error) {
@@ -224,6 +233,7 @@ export class LocalSession implements RunSession {
 
   #after(taken: readonly Intake[], ending: Ending | null): void {
     const { perform, abort, run, volatile } = this.#tree.afterwards
+    this.#admissions.committed(this.#tree.draft.effects.values())
     for (const intake of taken) intake.committed?.()
     for (const id of abort) this.#performer.abort(id)
     for (const action of run) this.#runInline(action)
@@ -244,7 +254,7 @@ export class LocalSession implements RunSession {
       for (const row of perform) this.#performer.start(row)
     }
     this.#judges.look(this.#tree.now)
-    if (this.#tree.mail.size > 0 || this.#turns.waiting > 0 || owesNow(this.#tree, this.#performer)) this.#schedule()
+    if (this.#tree.mail.size > 0 || this.#turns.waiting > 0 || owesNow(this.#tree, this.#performer, this.#admissions)) this.#schedule()
     else this.#wakeLater()
   }
 
@@ -263,7 +273,7 @@ export class LocalSession implements RunSession {
   /** One host timer, for whatever is due first. */
   #wakeLater(): void {
     this.#cancelWake()
-    const dueAt = nextDue(this.#tree, this.#performer, this.#judges.dueAt)
+    const dueAt = nextDue(this.#tree, this.#performer, this.#admissions, this.#judges.dueAt)
     if (dueAt === Number.POSITIVE_INFINITY) return
     const delayMs = Math.min(Math.max(0, dueAt - this.#runClock.now()), HOST_TIMER_MS_MAX)
     this.#cancelWake = this.#clock.setTimer(delayMs, () => this.#schedule())

@@ -3,7 +3,9 @@ import { Defect } from '../../../errors.ts'
 import type { Json } from '../../../json.ts'
 import { type CellRestart, type CellStart, type ExitReason, isSupervisor, type ReservedAction } from '../../../protocol.ts'
 import type { ActionTaken, Envelope, EnvelopeKind } from '../../cell.ts'
+import { NOTHING, type Spending } from '../../spending.ts'
 import { questionIsDead } from './asks.ts'
+import { spentBelow } from './budgets.ts'
 import { setDeadline } from './deadline.ts'
 import { bury, endCell, reasonOf, retire, settle } from './lifecycle.ts'
 import { isRefused, report, stopAll, stopIsRefused } from './on-request.ts'
@@ -60,6 +62,7 @@ function startCell(turn: Turn, start: CellStart): void {
       restart: start.restart,
       health: start.health,
       limits: start.limits,
+      ...(start.limits?.budget === undefined ? {} : { spent: spentBefore(tree, address, before) }),
     },
     snapshot: null,
   }
@@ -74,6 +77,11 @@ function startCell(turn: Turn, start: CellStart): void {
     { kind: 'start', to: address, incarnation, from: parent.address, event: { type: 'troupe.start', input: start.input } },
     turn.pos,
   )
+}
+
+/** A new life goes on with what the lives before have spent, also of an address that was given up in between. */
+function spentBefore(tree: Tree, address: string, before: Cell | undefined): Spending {
+  return before?.row.spent ?? (tree.lastLife(address) === 0 ? NOTHING : spentBelow(tree, address))
 }
 
 /** An unknown machine is a failed start of the child, told when its first step is tried; not a crash of its supervisor. */

@@ -10,6 +10,7 @@ import type { Host } from '../../engine.ts'
 import { isQueued, type Place, placeOf, placeQueued, rootPlace } from '../../order.ts'
 import { rebuild } from '../../replay.ts'
 import type { AskRow, CellRow, Commit, EffectRow, EnvelopeOutcome, Image, RunRow, Store, TimerRow } from '../../store.ts'
+import { charge } from './budgets.ts'
 import { type Cell, Cells } from './cells.ts'
 import { Draft } from './draft.ts'
 import { UsedMachines } from './machines.ts'
@@ -52,10 +53,8 @@ export class Tree {
   readonly systemIds: Record<string, ActorRef>
   /** Why the root ended, once it has. */
   ended: ExitReason | null = null
-  /** Tokens of settled effects, failed ones included. */
-  spentTokens = 0
-  /** Reserved tokens of effects that are cancelled and still at work: they may yet be spent. */
-  readonly lingering = new Map<string, number>()
+  /** Effects that are cancelled and still at work, as they were before and as they are: charged with their worst case until their word comes. */
+  readonly late = new Map<string, { readonly before: EffectRow; readonly row: EffectRow }>()
   now = 0
   wall = 0
   draft: Draft
@@ -257,15 +256,31 @@ export class Tree {
     this.draft.timerDone(timer)
   }
 
-  /** Writes an effect row and keeps or drops it among the open ones. */
-  keepEffect(row: EffectRow): void {
+  /** Limits of the run, in memory and in the draft. */
+  changeLimits(limits: RunRow['limits']): void {
+    this.run = { ...this.run, limits }
+    this.draft.changeRun({ limits })
+  }
+
+  /** All effects of the run, also those that are over. */
+  *allEffects(): Iterable<EffectRow> {
+    for (const row of this.#store.effects(this.run.run)) if (!this.draft.effects.has(row.id)) yield row
+    for (const { effect } of this.draft.effects.values()) yield effect
+  }
+
+  /** Writes an effect row, charges the budgets above it, and keeps or drops it among the open ones. @param before  the row as it was. */
+  keepEffect(row: EffectRow, before = this.effects.get(row.id)): void {
+    charge(this, before, row)
     this.effects.keep(row)
     this.draft.effects.set(row.id, { effect: row, changed: this.draft.position })
   }
 }
 
 /** What a tree reads of the store as it goes. */
-export type TreeSource = Pick<Store, 'cell' | 'cells' | 'children' | 'image' | 'journal' | 'machines' | 'snapshot' | 'snapshots'>
+export type TreeSource = Pick<
+  Store,
+  'cell' | 'cells' | 'children' | 'effects' | 'image' | 'journal' | 'machines' | 'snapshot' | 'snapshots'
+>
 
 const rootAddress = (run: Pick<RunRow, 'tree'>): Address => `/${encodeURIComponent(String((run.tree as { id?: Json } | null)?.id))}`
 

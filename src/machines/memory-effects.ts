@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { effect, type RetryPolicy } from '../effect.ts'
 
 /** How much is recalled: so many episodes, so many facts, and both in no more than so many tokens. */
-export const recallLimits = z.strictObject({ episodic: z.int().min(0), semantic: z.int().min(0), tokensMax: z.int().min(1) })
+const recallLimits = z.strictObject({ episodic: z.int().min(0), semantic: z.int().min(0), tokensMax: z.int().min(1) })
 export type RecallLimits = z.infer<typeof recallLimits>
 /** The same as the defaults of `[memory]`. */
 export const RECALL_LIMITS: RecallLimits = { episodic: 5, semantic: 10, tokensMax: 16_384 }

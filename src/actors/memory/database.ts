@@ -9,7 +9,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { UserError } from '../../errors.ts'
-import { EXIT_STORE, explain } from '../../runtime/stores/sqlite/errors.ts'
+import { EXIT_STORE, explain, sqliteCode } from '../../runtime/stores/sqlite/errors.ts'
 import { migrate } from '../../runtime/stores/sqlite/migrate.ts'
 import { type Transactions, transactions } from '../../runtime/stores/sqlite/transaction.ts'
 import { MEMORY_APPLICATION_ID, MEMORY_MIGRATIONS } from './schema.ts'
@@ -65,8 +65,9 @@ function claim(db: Database.Database, file: string): void {
 const memoryError = (code: string, message: string, file: string, cause?: unknown): UserError =>
   new UserError(code, message, { where: 'memory', file, fix: `mv '${file}' '${file}.old'`, exit: EXIT_STORE, cause })
 
-/** What the system says about folders and files, as an error of ours. */
+/** What is said about folders, files and what is in them, as an error of ours. */
 function inWords(thrown: unknown, file: string): unknown {
+  if (sqliteCode(thrown) === 'SQLITE_NOTADB') return memoryError('E_STORE_WRONG_FILE', `${file} is no database`, file, thrown)
   const { code = '', syscall } = (thrown ?? {}) as NodeJS.ErrnoException
   if (syscall === undefined) return thrown
   const denied = code === 'EACCES' || code === 'EPERM' || code === 'EROFS'

@@ -75,8 +75,7 @@ function missions(db: Database) {
 }
 
 /** What an episode is found by, beside its files. */
-export const missionText = ({ item, goal, summary }: { item: string; goal: string; summary: string }): string =>
-  `${item}: ${goal}\n${summary}`
+const missionText = ({ item, goal, summary }: { item: string; goal: string; summary: string }): string => `${item}: ${goal}\n${summary}`
 
 function entities(db: Database) {
   const put = db.prepare(

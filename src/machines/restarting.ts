@@ -153,9 +153,16 @@ function absorbed(child: SupervisedChild, orders: Order[]): SupervisedChild[] {
   return [{ ...rest, status: 'stopped' }]
 }
 
+/** Who crashes although it was told to stop leaves behind what it had begun, and who lives below it. Nobody waits for those: they end now. */
+export const leftBehind = (event: { readonly id: string; readonly reason?: ExitReason | undefined }): readonly Order[] =>
+  event.reason?.kind === 'error' ? [{ type: 'cell.settle', params: { id: event.id } }] : []
+
 /** A member of the group has ended while the group is cleared. */
-export function absorb(context: SupervisorContext, event: { readonly id: string; readonly incarnation: number }): Plan {
-  const orders: Order[] = []
+export function absorb(
+  context: SupervisorContext,
+  event: { readonly id: string; readonly incarnation: number; readonly reason?: ExitReason | undefined },
+): Plan {
+  const orders: Order[] = [...leftBehind(event)]
   const children = context.children.flatMap((child) =>
     child.spec.id === event.id ? absorbed({ ...child, incarnation: Math.max(child.incarnation, event.incarnation) }, orders) : [child],
   )

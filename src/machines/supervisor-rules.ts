@@ -6,7 +6,7 @@ import { type CellRestart, type CellStart, EXIT_KEY, type ExitReason, type Reser
 import { isQuestion, noteDeclined, noteFailed, noteStarted, noteStopped, refuseAll, serve } from './by-hand.ts'
 import { carryOut } from './carry-out.ts'
 import { isRestarted, type SUPERVISOR_READY_TAG } from './childspec.ts'
-import { absorb, disband, NOTHING, regroup, restart, restartDelayed, retire, startNext, stopNext } from './restarting.ts'
+import { absorb, disband, leftBehind, NOTHING, regroup, restart, restartDelayed, retire, startNext, stopNext } from './restarting.ts'
 import {
   type Alarm,
   admission,
@@ -184,7 +184,7 @@ export const rules = base.extend({
     obey: base.assign({ exit: { kind: 'shutdown', detail: 'ordered' } }),
     /** An assignment of nothing, so that `can(shutdown)` holds: an engine ends at once what does not take the event. */
     keepReason: base.assign({}),
-    noteEnded: about((context, child) => {
+    noteEnded: about((context, child, event) => {
       const told: Order[] =
         child.asked?.kind === 'stop'
           ? [{ type: 'reply', to: child.asked.replyTo, event: { type: 'child.stopped', id: child.spec.id } as never }]
@@ -198,7 +198,7 @@ export const rules = base.extend({
       const { asked: _asked, ...rest } = child
       return {
         change: { children: context.children.map((other) => (other === child ? { ...rest, status: 'stopped' } : other)) },
-        orders: [...told, ...refusals],
+        orders: [...('reason' in event ? leftBehind(event) : []), ...told, ...refusals],
       }
     }),
   },

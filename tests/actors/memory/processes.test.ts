@@ -75,6 +75,26 @@ test('AC3 P13 three processes on one memory, at once: no error, nothing lost', a
   for (const name of names) expect(texts.filter((text) => text.startsWith(name))).toEqual(all(name, 500))
 })
 
+test('P13 a rival that holds the file for longer than one look costs no operation: the batches wait for it', async () => {
+  const home = temporaryFolder()
+  const memories = openMemories({ home })
+  const memory = memories.open(PROJECT)
+  memory.enqueue(fact('writer 0'))
+  await memory.flush()
+  const rival = new Database(memoryFile(home, PROJECT))
+  rival.exec('BEGIN IMMEDIATE')
+  for (let n = 1; n < 20; n++) memory.enqueue(fact(`writer ${n}`))
+  const until = performance.now() + 300
+  let rounds = 0
+  await waitUntil('some time has passed', () => ++rounds > 5 && performance.now() > until)
+  expect(memory.statistics()).toMatchObject({ processed: 1, errors: 0, depth: 19 })
+  rival.exec('COMMIT')
+  rival.close()
+  expect(await memories.close()).toBe(0)
+  expect(memory.statistics()).toEqual({ queued: 20, processed: 20, batchesCommitted: 3, errors: 0, depth: 0 })
+  expect(textsOf(home)).toEqual(all('writer', 20))
+})
+
 test('R2.2 a process that is killed while it drains leaves whole batches: all that it was told of, and no half of one', async () => {
   const home = temporaryFolder()
   const { child, said } = await writer(home, 'writer', 10_000)

@@ -86,7 +86,7 @@ function projectMemory(
     if (open !== undefined) return open
     const memory = openMemoryDatabase(file)
     const vectors = embedder === undefined ? null : vectorsOf(memory, embedder, { tell, load })
-    open = { memory, write: operationWriter(memory.db), vectors }
+    open = { memory, write: memory.read(() => operationWriter(memory.db)), vectors }
     return open
   }
   const queue = writeQueue<Stamped>(

@@ -65,7 +65,7 @@ test('AC3 P13 three processes on one memory, at once: no error, nothing lost', a
   const home = temporaryFolder()
   const names = ['writer a', 'writer b', 'writer c']
   const writers = await Promise.all(names.map((name) => writer(home, name, 500)))
-  const ends = writers.map(({ child }) => once(child, 'exit'))
+  const ends = writers.map(({ child }) => once(child, 'close'))
   for (const { child } of writers) child.stdin.write('go\n')
   await Promise.all(ends)
   for (const { said } of writers)
@@ -104,7 +104,7 @@ test('R2.2 a process that is killed while it drains leaves whole batches: all th
     () => said().length > 300,
     () => said().length,
   )
-  const exit = once(child, 'exit')
+  const exit = once(child, 'close')
   child.kill('SIGKILL')
   expect(await exit).toEqual([null, 'SIGKILL'])
   const told = said().filter((line) => 'committed' in line).length

@@ -20,4 +20,5 @@ for (let n = 0; n < Number(count); n++) {
 }
 const left = await memories.close()
 say({ left, ...memory.statistics() })
-process.exit()
+// A process that exits by itself has said all of it; `process.exit` would cut it off.
+process.stdin.destroy()

@@ -55,6 +55,10 @@ export const GATE_PACE_MS_MAX = 60_000
 /** Bytes of one answer of a model as it comes over the network, and of one event of it: what a server that never ends may cost. */
 export const ANSWER_BYTES_MAX = 64_000_000
 export const ANSWER_EVENT_BYTES_MAX = 4_000_000
+/** Tool calls of one answer of a model: all of them are performed within one conversation, and none of their results may be left out of the next prompt. */
+export const TOOL_CALLS_MAX = 64
+/** A pause of a provider that is longer is not waited for by who has another model to ask. */
+export const PATIENCE_MS = 30_000
 /** Longest wait that a provider may ask for; a longer one is cut to it. */
 export const RETRY_AFTER_MS_MAX = 3_600_000
 /** Crashes of a run's process that are too many within {@link RUN_CRASHES_PERIOD_MS}: then it is not started any more until somebody says so. */

@@ -16,6 +16,7 @@ import { tokensOfTools } from '../machines/tokens.ts'
 import { verdict, workPlan } from '../machines/vocabulary.ts'
 import type { GenerateRequest, GenerateResult, GenerateUsage, Message, Provider, ToolOffer } from './provider.ts'
 import { toolSchemas } from './tools/catalogue.ts'
+import { checkMessage, countedUsage } from './usable.ts'
 
 /** Providers by the name that models use. A call without a model goes to the first one. */
 export type Providers = Readonly<Record<string, Provider>>
@@ -32,15 +33,17 @@ export function generating({ providers }: GeneratingOptions): EffectHandler<Gene
     perform: async (call) => {
       const provider = providerOf(providers, call.input.model)
       const { signal, progress, started, alive } = call
-      const result = await provider.generate(requestOf(call), { signal, progress, started, alive })
-      return settle(call, provider, result)
+      const request = requestOf(call)
+      const result = await provider.generate(request, { signal, progress, started, alive })
+      return settle(call, provider, request, result)
     },
   }
 }
 
 /** @throws {Failure} `E_MODEL_UNKNOWN` where a run names a provider that this process does not have. */
 function providerOf(providers: Providers, model: ModelRef | undefined): Provider {
-  const provider = model === undefined ? Object.values(providers)[0] : providers[model.provider]
+  const provider =
+    model === undefined ? Object.values(providers)[0] : Object.hasOwn(providers, model.provider) ? providers[model.provider] : undefined
   if (provider !== undefined) return provider
   const known = Object.keys(providers).join(', ') || 'none'
   throw new Failure(
@@ -75,23 +78,29 @@ function prompted(call: Call, tools: readonly ToolOffer[]): readonly Message[] {
 }
 
 /** What it has cost is settled first, whatever came of it. */
-function settle(call: Call, provider: Provider, result: GenerateResult): GenerateOutput {
-  const usage = result.usage === undefined ? undefined : priced(result.usage, provider, call.input.model)
+function settle(call: Call, provider: Provider, { messages }: GenerateRequest, result: GenerateResult): GenerateOutput {
+  const counted = result.usage === undefined ? undefined : countedUsage(result.usage, messages, result.ok ? result.message : null)
+  const usage = counted === undefined ? undefined : priced(counted, provider, call.input.model)
   if (usage !== undefined) call.spent(usage)
   if (!result.ok) throw failureOf(result)
+  checkMessage(result.message)
   note(call, provider, result, usage ?? result.usage)
   return { message: result.message, usage: { ...usage } as GenerateOutput['usage'], finish: result.finish }
 }
 
 /** The price is of the one who asks; a provider of a program's own may know better and say so. */
 function priced(usage: GenerateUsage, provider: Provider, model: ModelRef | undefined): Usage {
-  if (provider.simulated) return { ...usage, ...(model === undefined ? {} : named(model)), simulated: true }
+  if (provider.simulated) return { ...usage, ...taped(usage, model), simulated: true }
   if (model === undefined) return usage
   const local = model.price?.basis === 'local' ? { local: true } : {}
   return { ...usage, costUsd: usage.costUsd ?? costOf(usage, model.price), ...named(model), ...local }
 }
 
 const named = ({ provider, model }: ModelRef) => ({ provider, model })
+
+/** What a tape answers costs what the model had cost: so a budget is reached where it was reached when it was recorded. */
+const taped = (usage: GenerateUsage, model: ModelRef | undefined) =>
+  model === undefined ? {} : { ...named(model), costUsd: usage.costUsd ?? costOf(usage, model.price) }
 
 function note(call: Call, provider: Provider, result: GenerateResult & { readonly ok: true }, usage: Usage): void {
   const { model } = call.input
@@ -126,12 +135,18 @@ const DONE: ToolOffer = {
   input: z.toJSONSchema(z.strictObject({ summary: z.string().describe('one or two sentences: what changed, in which files') })) as Json,
 }
 
+/** Schemas are made once: they are the same for every call. */
+let known: readonly ToolOffer[] | null = null
+const schemas = new Map<GenerateInput['format'], Json>()
+
 function offers(names: readonly string[]): readonly ToolOffer[] {
-  const all = [...toolSchemas().map(({ name, description, parameters }) => ({ name, description, input: parameters })), DONE]
-  return all.filter((offer) => names.includes(offer.name))
+  known ??= [...toolSchemas().map(({ name, description, parameters }) => ({ name, description, input: parameters })), DONE]
+  return known.filter((offer) => names.includes(offer.name))
 }
 
 function schemaOf(format: GenerateInput['format']): Json {
   if (format === 'text') return null
-  return z.toJSONSchema(format === 'plan' ? workPlan : verdict, { io: 'input' }) as Json
+  const made = schemas.get(format) ?? (z.toJSONSchema(format === 'plan' ? workPlan : verdict, { io: 'input' }) as Json)
+  schemas.set(format, made)
+  return made
 }

@@ -19,6 +19,7 @@ import {
   type GateSettings,
   type GateSnapshot,
   providerGate,
+  type Refusal,
   reasonOf,
   standingOf,
   type Ticket,
@@ -55,6 +56,8 @@ export interface Place {
   readonly entry: Ticket
   readonly opened: () => void
   state: 'outside' | 'queued' | 'in' | 'refused' | 'gone'
+  /** Why it is refused, where it is. */
+  refusal: Refusal | null
 }
 
 /** What it takes of the graphics card, where it is a model of one's own. */
@@ -94,10 +97,16 @@ export class Gate {
 
   enter({ input, ticket, path, opened }: AdmissionRequest<GenerateInput>): Place {
     const { provider } = this.#options
-    const { model, failFast = false } = input
+    const { model, failFast = false, impatient = false } = input
     const about = { group: model?.quotaGroup ?? provider, needs: model === undefined ? null : needsOf(model) }
-    const entry: Ticket = { id: String(++this.#count), path: `${ticket.slice(0, ticket.indexOf('/'))}${path}`, failFast, ...about }
-    const place: Place = { gate: this, ticket, entry, opened, state: 'queued' }
+    const entry: Ticket = {
+      id: String(++this.#count),
+      path: `${ticket.slice(0, ticket.indexOf('/'))}${path}`,
+      failFast,
+      impatient,
+      ...about,
+    }
+    const place: Place = { gate: this, ticket, entry, opened, state: 'queued', refusal: null }
     this.#places.set(entry.id, place)
     this.tell({ type: 'request', ticket: entry })
     return place
@@ -132,9 +141,13 @@ export class Gate {
     return { on, why: state === 'outside' ? `${why}; the queue is full` : why, untilMs: until === null ? null : this.#wall(until) }
   }
 
-  refusalWords(): string {
+  /** What a place that is refused fails with, in the words of a call that was made. */
+  refusalOf({ refusal }: Place): { readonly code: 'E_PROVIDER_UNREACHABLE' | 'E_PROVIDER_OVERLOADED'; readonly message: string } {
+    const { provider } = this.#options
     const { failures } = this.snapshot().context
-    return `${this.#options.provider} is not asked: ${failures} calls in a row have failed`
+    return refusal === 'paused'
+      ? { code: 'E_PROVIDER_OVERLOADED', message: `${provider} is not asked: it asks to wait for longer than another model takes` }
+      : { code: 'E_PROVIDER_UNREACHABLE', message: `${provider} is not asked: ${failures} calls in a row have failed` }
   }
 
   snapshot(): GateSnapshot {
@@ -159,6 +172,7 @@ export class Gate {
       return
     }
     place.state = said.type === 'refused' ? 'refused' : 'in'
+    place.refusal = said.type === 'refused' ? said.why : null
     place.opened()
   }
 

@@ -25,8 +25,8 @@ export interface GatesOptions {
 export interface Gates {
   /** For {@link EffectHandler.admit} of `llm.generate`. */
   admit(request: AdmissionRequest<GenerateInput>): Admission
-  /** Why an attempt was let in only to fail at once: its provider is down and it has another model to ask. Null: it may call. */
-  refusal(ticket: string): { readonly code: 'E_PROVIDER_UNREACHABLE'; readonly message: string } | null
+  /** Why an attempt was let in only to fail at once: its provider is down, or paused for long, and it has another model to ask. Null: it may call. */
+  refusal(ticket: string): ReturnType<Gate['refusalOf']> | null
   /** The attempt was answered. Unknown tickets are no harm, here and below. */
   succeeded(ticket: string): void
   /** The attempt has failed. Returns the pause that follows from it, if any. */
@@ -71,7 +71,7 @@ export function providerGates({ clock, settings = () => ({}), unnamed = 'default
     },
     refusal: (ticket) => {
       const place = byTicket.get(ticket)
-      return place?.state === 'refused' ? { code: 'E_PROVIDER_UNREACHABLE', message: place.gate.refusalWords() } : null
+      return place?.state === 'refused' ? place.gate.refusalOf(place) : null
     },
     succeeded: (ticket) => {
       const place = byTicket.get(ticket)

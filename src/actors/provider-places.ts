@@ -56,7 +56,8 @@ export const keyedNames = (settings: Pick<ModelSettings, 'general' | 'providers'
  * @throws {UserError} `E_CONFIG_INVALID` (exit 3) where there is no such provider.
  */
 export function placeOf(settings: Pick<ModelSettings, 'general' | 'providers'>, name: string, where = 'config'): ProviderPlace {
-  const entry = settings.providers[name] ?? DEFAULT
+  // A provider may have any name, `constructor` too.
+  const entry = (Object.hasOwn(settings.providers, name) ? settings.providers[name] : undefined) ?? DEFAULT
   const kind = KINDS.find((each) => each === name) ?? (entry.baseUrl === null ? null : 'openai-compatible')
   if (kind === null) throw unknown(settings, name, where)
   const baseUrl = entry.baseUrl ?? (kind === 'ollama' ? settings.general.ollamaHost : kind === 'openai-compatible' ? OPENAI : null)

@@ -53,9 +53,9 @@ export async function cli(argv: readonly string[]): Promise<number> {
       flags,
       io: openIo(known, flags.utc),
       app: async () => (app ??= (await import('../app.ts')).openApp(known, context.providers)),
-      providers: async (names) => {
+      providers: async (names, tapes) => {
         source ??= (await import('./settings.ts')).providerSource(context)
-        return source(names)
+        return source(names, tapes)
       },
       now: () => Date.now(),
     }

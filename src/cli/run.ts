@@ -8,7 +8,7 @@ import { type App, budgetOf } from '../app.ts'
 import { UserError } from '../errors.ts'
 import type { Budget } from '../protocol.ts'
 import { dollars, nanoUsd } from '../usage.ts'
-import { count, duration } from '../view/format.ts'
+import { count, duration, printable } from '../view/format.ts'
 import { canGoOn, standingOf } from '../view/outcome.ts'
 import { type Context, version } from './context.ts'
 import { drive, sayResult } from './drive.ts'
@@ -103,7 +103,7 @@ function heading(of: Heading): string {
 function modelWords({ chains, simulated }: ModelPlan): string {
   if (simulated) return 'scripted (simulated)'
   const first = Object.values(chains).flatMap((chain) => chain.slice(0, 1))
-  return [...new Set(first.map(({ provider, model }) => `${provider} ${model}`))].join(', ')
+  return [...new Set(first.map(({ provider, model }) => printable(`${provider} ${model}`)))].join(', ')
 }
 
 /** The task of an argument: a file, stdin, or a goal in words. A single word is more likely a file that is not there. @throws {UserError} `E_TASK_NOT_FOUND`, `E_TASK_INVALID`, `E_USAGE`. */

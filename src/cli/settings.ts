@@ -11,6 +11,7 @@ import { keysOf, providersOf } from '../actors/provider-factory.ts'
 import type { ProviderSource } from '../app.ts'
 import type { Config } from '../config.ts'
 import { errorData } from '../errors.ts'
+import { printable } from '../view/format.ts'
 import type { Context } from './context.ts'
 
 type Settings = ReturnType<Config['settings']>
@@ -19,7 +20,7 @@ type Settings = ReturnType<Config['settings']>
 export function settingsOf({ config, flags, io }: Context): Settings {
   const settings = config.settings()
   for (const { code, where, message } of flags.quiet ? [] : settings.warnings) {
-    io.err(`${io.errLook.paint('attention', `warning[${code}]`)} ${where}  ${message}`)
+    io.err(`${io.errLook.paint('attention', `warning[${code}]`)} ${where}  ${printable(message)}`)
   }
   return settings
 }

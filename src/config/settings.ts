@@ -52,7 +52,10 @@ export function settle(layers: readonly Layer[], env: Readonly<Record<string, st
   const data = all.reduce<Table>((lower, each) => joined(lower, without(each.data, each, unknown)), {})
   const parsed = schema.safeParse(data)
   if (!parsed.success) throw invalid(parsed.error.issues[0]!, data, originOf)
-  for (const name of Object.keys(parsed.data.providers)) refuseAddress(name, parsed.data.providers[name]!.baseUrl, originOf)
+  for (const name of Object.keys(parsed.data.providers)) {
+    refuseAddress(name, parsed.data.providers[name]!.baseUrl, originOf)
+    refuseVariable(name, parsed.data.providers[name]!.apiKeyEnv, originOf)
+  }
   const warnings = [...unknown.map(warningOf), ...typos.map(typo), ...nearTeam(all)]
   return { ...parsed.data, warnings, originOf }
 }
@@ -150,6 +153,15 @@ function refuseAddress(name: string, baseUrl: string | null, originOf: (path: Pa
   if (origin?.author !== 'project') return
   const fix = 'move that line to ~/.troupe/config.toml, where only you write'
   throw problem(`${path.join('.')}: the file of a project cannot say to which host your key is sent`, origin, fix)
+}
+
+/** Nor which variable is sent as a key: any of the person's could be named there, and an address of this machine may be anybody's server. */
+function refuseVariable(name: string, variable: string | null, originOf: (path: Path) => Origin | null): void {
+  const path = ['providers', name, 'api_key_env']
+  const origin = originOf(path)
+  if (variable === null || origin?.author !== 'project') return
+  const fix = 'move that line to ~/.troupe/config.toml, where only you write'
+  throw problem(`${path.join('.')}: the file of a project cannot say which variable is your key`, origin, fix)
 }
 
 function invalid(issue: Issue, data: Table, originOf: (path: Path) => Origin | null): UserError {

@@ -48,6 +48,8 @@ const generateInput = z.strictObject({
   promptTokensMax: z.int().positive().optional(),
   /** Somebody else can be asked: where the provider is known to be down, it fails at once instead of waiting for it. */
   failFast: z.boolean().optional(),
+  /** Somebody of another quota group can be asked: a long pause after a rate limit is not waited for. */
+  impatient: z.boolean().optional(),
   /** What `model` has counted for this conversation as it was `since` messages ago, tools included. The whole of it may fit although the worst case would not. */
   known: z.strictObject({ model: z.string().nullable(), tokens: z.int().min(0), since: z.int().min(0) }).optional(),
   /** Part of another thread that is shown as text before the conversation: `count` messages, the first of which is `back` before its end. */

@@ -22,6 +22,8 @@ export interface Ticket {
   readonly needs: Resident | null
   /** Somebody else may have the answer: rather refused at once than waiting for a provider that is down. */
   readonly failFast: boolean
+  /** The same for one of another quota group: a long pause is not waited for. */
+  readonly impatient?: boolean | undefined
 }
 
 /** Of one provider; `[providers.NAME]` of the configuration. */
@@ -82,7 +84,8 @@ export const emptyGate = (provider: string, settings: GateSettings, now: number)
 })
 
 /** How a quota group is let in. */
-export const paceOf = ({ paces, settings }: GateContext, group: string): Pace => paces[group] ?? fullSpeed(settings.concurrency)
+export const paceOf = ({ paces, settings }: GateContext, group: string): Pace =>
+  (Object.hasOwn(paces, group) ? paces[group] : undefined) ?? fullSpeed(settings.concurrency)
 
 /** The same gate with another pace of one group. */
 export const withPace = (context: GateContext, group: string, pace: Pace): GateContext => ({

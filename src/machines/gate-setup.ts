@@ -4,7 +4,7 @@
  * Time and chance come with each event: `now` in milliseconds of a clock that never falls, `random` in [0, 1).
  */
 import { enqueueActions, setup, stateIn } from 'xstate'
-import { GATE_QUEUE_MAX } from '../limits.ts'
+import { GATE_QUEUE_MAX, PATIENCE_MS } from '../limits.ts'
 import { joined, waitingIn, without } from './fair-queue.ts'
 import { admitNext, emptyGate, type GateContext, type GateSettings, paceOf, type Ticket, withPace } from './gate-rules.ts'
 import { accepted, careful, isSlowed, limited } from './pacing.ts'
@@ -35,10 +35,13 @@ export type GateEvent = Instant &
     | { readonly type: 'probing'; readonly id: string }
   )
 
+/** Why one is not let in who has another model to ask: the provider is down, or its quota group is paused for long. */
+export type Refusal = 'down' | 'paused'
+
 export type GateSaid =
   | { readonly type: 'admitted'; readonly id: string }
   /** Let in only to be told that the provider is not asked. */
-  | { readonly type: 'refused'; readonly id: string }
+  | { readonly type: 'refused'; readonly id: string; readonly why: Refusal }
   /** The queue is full: ask again when somebody has gone. */
   | { readonly type: 'turned_away'; readonly id: string }
   | {
@@ -74,6 +77,12 @@ const isUnreached = (event: GateEvent): boolean => event.type === 'failed' && UN
 const isAnswer = (event: GateEvent): boolean => event.type === 'succeeded' || (event.type === 'failed' && ANSWERED.test(event.code))
 const isLimit = (event: GateEvent): boolean =>
   event.type === 'failed' && (event.code === 'E_PROVIDER_OVERLOADED' || (event.retry === 'after' && !isUnreached(event)))
+
+const isLongPaused = (context: GateContext, { group }: Ticket): boolean => paceOf(context, group).until - context.now > PATIENCE_MS
+const afterRefusal = ({ queue, completed }: GateContext, refused: readonly Ticket[]): Pick<GateContext, 'queue' | 'completed'> => ({
+  queue: without(queue, (ticket) => refused.includes(ticket)),
+  completed: completed + refused.length,
+})
 
 const at = (context: GateContext, { now }: Instant): GateContext => ({ ...context, now: Math.max(context.now, now) })
 
@@ -131,8 +140,15 @@ export const gate = setup({
     refuse: enqueueActions(({ context, enqueue }) => {
       const refused = waitingIn(context.queue).filter(({ failFast }) => failFast)
       if (refused.length === 0) return
-      enqueue.assign({ queue: without(context.queue, ({ failFast }) => failFast), completed: context.completed + refused.length })
-      for (const { id } of refused) enqueue.emit({ type: 'refused', id })
+      enqueue.assign(afterRefusal(context, refused))
+      for (const { id } of refused) enqueue.emit({ type: 'refused', id, why: 'down' })
+    }),
+    /** Nor for a pause that its own time would be lost in. */
+    refusePaused: enqueueActions(({ context, enqueue }) => {
+      const refused = waitingIn(context.queue).filter((ticket) => ticket.impatient === true && isLongPaused(context, ticket))
+      if (refused.length === 0) return
+      enqueue.assign(afterRefusal(context, refused))
+      for (const { id } of refused) enqueue.emit({ type: 'refused', id, why: 'paused' })
     }),
     slowDown: enqueueActions(({ context, event, enqueue }) => {
       const flight = event.type === 'failed' ? context.flights[event.id] : undefined

@@ -49,13 +49,22 @@ export function promptTokensMax({ contextTokens, outputTokensMax }: ModelRef, co
   return Math.max(1, Math.min(contextTokens, contextTokensMax ?? contextTokens) - outputTokensMax)
 }
 
-/** The part of an `llm.generate` input that says who is asked. `failFast`: another one waits behind it, so a closed gate refuses at once. */
-export function askedOf(context: Calling): { model?: ModelRef; promptTokensMax?: number; failFast?: true } {
+/**
+ * The part of an `llm.generate` input that says who is asked. `failFast`: another one waits behind it, so a closed gate refuses at once; `impatient`: one of
+ * another quota group does, so a gate that is paused for long does too.
+ */
+export function askedOf(context: Calling): { model?: ModelRef; promptTokensMax?: number; failFast?: true; impatient?: true } {
   const model = modelAtHand(context)
   if (model === undefined) return {}
-  const isLast = callOf(context).index >= chainOf(context).length - 1
+  const others = chainOf(context).slice(callOf(context).index + 1)
+  const isImpatient = others.some(({ quotaGroup }) => quotaGroup !== model.quotaGroup)
   const room = promptTokensMax(model, context.contextTokensMax ?? null)
-  return { model, promptTokensMax: room, ...(isLast ? {} : { failFast: true as const }) }
+  return {
+    model,
+    promptTokensMax: room,
+    ...(others.length === 0 ? {} : { failFast: true as const }),
+    ...(isImpatient ? { impatient: true as const } : {}),
+  }
 }
 
 const failed = (thrown: unknown): ErrorData => modelError(errorData(thrown))

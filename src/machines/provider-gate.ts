@@ -15,7 +15,7 @@ import { dueAt, heldBy, type Standing, type Ticket } from './gate-rules.ts'
 import { contextOf, gate } from './gate-setup.ts'
 
 export { type GateSettings, gateSettings, type Ticket } from './gate-rules.ts'
-export type { GateEvent, GateFailure, GateSaid } from './gate-setup.ts'
+export type { GateEvent, GateFailure, GateSaid, Refusal } from './gate-setup.ts'
 
 const passing = { actions: ['look', 'settle'] as const }
 
@@ -27,7 +27,11 @@ const admitting = gate.createStateConfig({
     succeeded: passing,
     failed: passing,
     tick: passing,
-    settle: [{ guard: 'isClosed', actions: 'admit' }, { guard: 'mayProbe', actions: 'probe' }, { actions: 'refuse' }],
+    settle: [
+      { guard: 'isClosed', actions: ['refusePaused', 'admit'] },
+      { guard: 'mayProbe', actions: ['refusePaused', 'probe'] },
+      { actions: 'refuse' },
+    ],
   },
   states: {
     free: { always: { guard: 'someWait', target: 'queueing' } },

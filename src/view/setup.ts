@@ -1,6 +1,6 @@
 /** Tables and objects of `troupe models` and `troupe auth`. */
 import type { JsonObject } from '../json.ts'
-import { bytes, count } from './format.ts'
+import { bytes, count, printable } from './format.ts'
 import type { Look, Tone } from './look.ts'
 import { type Cell, type Column, tableLines } from './table.ts'
 
@@ -89,7 +89,7 @@ export function modelTable(rows: readonly ModelRow[], look: Look, tabs: boolean)
   const cells = rows.map((row) => [
     { text: row.alias },
     { text: row.provider },
-    { text: row.model },
+    { text: printable(row.model) },
     { text: contextWords(row) },
     { text: row.tools },
     { text: priceWords(row) },

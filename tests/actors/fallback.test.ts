@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { GenerateRequest, GenerateResult, Provider } from '../../src/actors/provider.ts'
+import { type Gates, providerGates } from '../../src/actors/provider-gate.ts'
 import { parseTask } from '../../src/actors/task.ts'
 import { teamMachines, teamTree } from '../../src/actors/team.ts'
 import { createTroupe } from '../../src/actors/troupe.ts'
 import { type ModelRef, modelRef } from '../../src/machines/models.ts'
 import type { Message } from '../../src/machines/vocabulary.ts'
 import type { StaticSupervisorSpec } from '../../src/protocol.ts'
+import { systemClock } from '../../src/runtime/clocks/system.ts'
 import { sqliteStore } from '../../src/runtime/stores/sqlite/store.ts'
 
 let home = ''
@@ -69,10 +71,10 @@ function provider(name: string, act: (request: GenerateRequest) => GenerateResul
   }
 }
 
-async function play(chain: readonly ModelRef[], providers: readonly Provider[], tokensMax?: number) {
+async function play(chain: readonly ModelRef[], providers: readonly Provider[], tokensMax?: number, gates?: Gates) {
   const store = sqliteStore({ path: join(home, 'troupe.db') })
   const byName = Object.fromEntries(providers.map((one) => [one.name, one]))
-  const troupe = createTroupe({ store, machines: teamMachines, providers: byName, workDir: join(home, 'work') })
+  const troupe = createTroupe({ store, machines: teamMachines, providers: byName, workDir: join(home, 'work'), gates })
   const given = teamTree(parseTask('goal: Say hello.\nworkspace: {mode: copy}\nwork: [{id: hello, description: Say hello}]', 'task.yaml'), {
     dir,
   })
@@ -107,6 +109,45 @@ test('the next model of the chain does the work, each switch is on record, and t
     ['up', 'up-1', 'up', 1],
   ])
   troupe.close()
+})
+
+test('R3: while a provider is paused for an hour, each call goes to the next quota group at once and not after its whole time', async () => {
+  const limited = provider('a', () => ({
+    ok: false,
+    code: 'E_PROVIDER_OVERLOADED',
+    message: 'no',
+    retry: 'after',
+    retryAfterMs: 3_600_000,
+  }))
+  const up = provider('b', able)
+  const began = performance.now()
+  const { result, of, troupe } = await play([model('a'), model('b')], [limited, up], undefined, providerGates({ clock: systemClock }))
+  expect([result.status, limited.asked.length, up.asked.length]).toEqual(['succeeded', 1, 3])
+  expect(of('model.switched').map(({ data }) => data.reason)).toEqual(Array(3).fill('E_PROVIDER_OVERLOADED'))
+  expect(performance.now() - began).toBeLessThan(30_000)
+  troupe.close()
+})
+
+test('a count that cannot be is estimated, so it spends of the budget; what cannot be kept is asked of the next model', async () => {
+  for (const tokens of [-5, Number.NaN, 1e308, '12']) {
+    const lying = provider('a', (request) => ({ ...able(request), usage: { ...usage, inputTokens: tokens as number } }))
+    const { result, store, session, troupe } = await play([model('a')], [lying], 1_000_000)
+    expect([tokens, result.status]).toEqual([tokens, 'succeeded'])
+    const spent = store.run(session.id)?.limits.spent?.tokens ?? 0
+    expect([spent > 500, spent < 100_000]).toEqual([true, true])
+    troupe.close()
+  }
+  const calls = Array.from({ length: 65 }, (_, at) => ({ id: `c${at}`, name: `tool${at}`, args: {} }))
+  for (const message of [{ content: 'half \ud800' }, { toolCalls: calls }]) {
+    const odd = provider('a', () => answer(message))
+    const { result, of, troupe } = await play([model('a'), model('b')], [odd, provider('b', able)])
+    expect(result.status).toBe('succeeded')
+    expect([of('actor.crashed'), new Set(of('model.switched').map(({ data }) => data.reason))]).toEqual([
+      [],
+      new Set(['E_PROVIDER_OUTPUT']),
+    ])
+    troupe.close()
+  }
 })
 
 test('R3: where all models fail, the run fails with each reason and exit code 5, and nothing is promoted', async () => {

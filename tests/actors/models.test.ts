@@ -34,6 +34,11 @@ const taskOf = (agents: NonNullable<ModelChoice['task']>['agents'], provider: st
   task: { provider, agents },
 })
 
+test('a name that every object has is no provider', () => {
+  for (const name of ['constructor', 'toString', '__proto__'])
+    expect(refusal(() => placeOf(settings(), name))).toMatchObject({ code: 'E_CONFIG_INVALID', exit: 3 })
+})
+
 test('a model travels with all that a call needs but the key', () => {
   expect(chainOf(settings(), 'coder')[0]).toEqual({
     alias: 'coder',

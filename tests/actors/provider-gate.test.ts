@@ -126,6 +126,25 @@ test('while a provider is down, who has another model is refused at once and who
   expect([next.isOpen(), gates.metrics('limited')?.breakerOpen]).toEqual([true, false])
 })
 
+test('a pause that is longer than anybody has patience for is not waited for by who has a model of another quota group to ask', async () => {
+  const { clock, gates, ask } = open()
+  const first = ask()
+  gates.failed(first.ticket, { ...LIMIT, retryAfterMs: 3_600_000 })
+  first.close()
+  const impatient = ask('/q', { failFast: true, impatient: true })
+  const same = ask('/s', { failFast: true })
+  expect([impatient.isOpen(), gates.refusal(impatient.ticket), same.isOpen()]).toEqual([
+    true,
+    { code: 'E_PROVIDER_OVERLOADED', message: 'limited is not asked: it asks to wait for longer than another model takes' },
+    false,
+  ])
+  impatient.close()
+  await clock.advance(3_575_000)
+  const patient = ask('/p', { failFast: true, impatient: true })
+  expect([patient.isOpen(), patient.waiting()?.on, gates.metrics('limited')?.depth]).toEqual([false, 'rate_limit', 2])
+  for (const one of [same, patient]) one.close()
+})
+
 test('a queue is bounded: who comes when it is full waits outside, and comes in by turn as others go', () => {
   const { gates, ask } = open({ concurrency: 1 })
   const flooding = Array.from({ length: GATE_QUEUE_MAX + 50 }, () => ask('/flood'))

@@ -166,11 +166,20 @@ test('what may look like a credential and is none is taken', () => {
   const project = [
     '[budget]\nmax_tokens = "200k"',
     '[http]\ntoken = "0123456789abcdef"',
-    '[providers.anthropic]\napi_key_env = "MY_ANTHROPIC_API_KEY"',
     model('max_output_tokens = 4096\nkeep_alive = "5m"'),
     '[timeouts]\nfirst_token = "60s"',
   ]
-  expect(configOf({ project: project.join('\n') }).config.settings().warnings).toEqual([])
+  const person = '[providers.anthropic]\napi_key_env = "MY_ANTHROPIC_API_KEY"'
+  expect(configOf({ project: project.join('\n'), person }).config.settings().warnings).toEqual([])
+})
+
+test('the file of a project cannot name a variable of the person that is then sent as a key, not even to this machine', () => {
+  const { error } = refused({ project: '[providers.mine]\nbase_url = "http://127.0.0.1:8000"\napi_key_env = "AWS_SECRET_ACCESS_KEY"' })
+  expect([error.code, error.options.exit, error.options.where]).toEqual(['E_CONFIG_INVALID', 3, './troupe.toml:3:1'])
+  expect(error.message).toContain('cannot say which variable is your key')
+  const env = { TROUPE_PROVIDERS_MINE_API_KEY_ENV: 'MY_KEY' }
+  const project = '[providers.mine]\nbase_url = "http://127.0.0.1:8000"'
+  expect(configOf({ project, env }).config.settings().providers['mine']?.apiKeyEnv).toBe('MY_KEY')
 })
 
 test('an address on this machine, and the word of the person, say where keys are sent', () => {

@@ -254,11 +254,11 @@ test('who has another model to ask is refused at once while the provider is down
   const play = opened()
   const patient = play.ask('/b')
   const quick = play.ask('/c', { failFast: true })
-  expect([play.said.at(-1), play.inFlight]).toEqual([{ type: 'refused', id: quick }, []])
+  expect([play.said.at(-1), play.inFlight]).toEqual([{ type: 'refused', id: quick, why: 'down' }, []])
   play.goTo(32_000)
   expect(play.inFlight).toEqual([patient])
   const second = play.ask('/d', { failFast: true })
-  expect(play.said.at(-1)).toEqual({ type: 'refused', id: second })
+  expect(play.said.at(-1)).toEqual({ type: 'refused', id: second, why: 'down' })
   const alone = opened()
   alone.now = 50_000
   const probe = alone.ask('/b', { failFast: true })

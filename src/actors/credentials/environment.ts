@@ -5,7 +5,9 @@ const USUAL: Readonly<Record<string, string>> = { anthropic: 'ANTHROPIC_API_KEY'
 
 /** The variable of a provider: the one that was configured, else the usual one, else its name: `openrouter` has `OPENROUTER_API_KEY`. */
 export const variableOf = (provider: string, configured: string | null): string =>
-  configured ?? USUAL[provider] ?? `${provider.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_API_KEY`
+  configured ??
+  (Object.hasOwn(USUAL, provider) ? USUAL[provider] : undefined) ??
+  `${provider.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_API_KEY`
 
 /**
  * @param variable    reads one; undefined where it is not set.

@@ -113,9 +113,9 @@ function saidOf(blocks: readonly Block[], stopped: StopReason, provider: string,
   return { message, finish }
 }
 
-/** As it is given back: a thought without its signature, or what is hidden of it. */
+/** As it is given back: with its signature, or what is hidden of it. A thought that was cut before it was signed would be refused with every later request. */
 function thoughtOf({ type, text, signature, data }: Block): Json[] {
-  if (type === 'thinking') return [{ type, thinking: text, signature }]
+  if (type === 'thinking') return signature === '' ? [] : [{ type, thinking: text, signature }]
   return type === 'redacted_thinking' ? [{ type, data }] : []
 }
 

@@ -96,9 +96,9 @@ function toldBy(thrown: unknown): Told {
   const body = isObject(thrown['error']) ? thrown['error'] : {}
   const inner = isObject(body['error']) ? body['error'] : body
   const types = [thrown['code'], inner['code'], thrown['type'], inner['type']].filter((type) => isType(type))
-  const type = types.find((one) => one in STATUS_OF_TYPE) ?? types[0] ?? null
+  const type = types.find((one) => Object.hasOwn(STATUS_OF_TYPE, one)) ?? types[0] ?? null
   const numeric = [thrown['status'], inner['code'], inner['status']].find((value) => isStatus(value))
-  const status = isStatus(numeric) ? numeric : type === null ? null : (STATUS_OF_TYPE[type] ?? null)
+  const status = isStatus(numeric) ? numeric : type !== null && Object.hasOwn(STATUS_OF_TYPE, type) ? (STATUS_OF_TYPE[type] ?? null) : null
   return { status, type, words: typeof inner['message'] === 'string' ? inner['message'] : '', isEvent: thrown['error'] !== undefined }
 }
 

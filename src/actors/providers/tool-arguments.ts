@@ -27,11 +27,14 @@ export function toolCalls(spoken: readonly SpokenCall[], turn: number, isCut: bo
   const ids = new Set<string>()
   return spoken.map(({ id, name, args }, place) => {
     if (name === '') throw new Failure('E_PROVIDER_OUTPUT', 'a tool call without a name', { retry: 'backoff' })
-    const own = id === '' || ids.has(id) ? `call-${turn}-${place + 1}` : id
+    const own = id === '' || ids.has(id) ? freeId(`call-${turn}-${place + 1}`, ids) : id
     ids.add(own)
     return { id: own, name, args: parsed(args, isCut) } as ToolCall
   })
 }
+
+/** A server may have given this one to another call. */
+const freeId = (id: string, ids: ReadonlySet<string>): string => (ids.has(id) ? freeId(`${id}-`, ids) : id)
 
 function parsed(text: string, isCut: boolean): JsonObject {
   if (text.trim() === '') return {}

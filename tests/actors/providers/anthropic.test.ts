@@ -1,6 +1,8 @@
 /** The adapter of Anthropic through the official client, against a server that speaks the Messages API and refuses what the real one refuses. */
 import { expect, onTestFinished, test } from 'vitest'
 import { type AnthropicOptions, anthropic } from '../../../src/actors/providers/anthropic.ts'
+import { anthropicAnswer } from '../../../src/actors/providers/anthropic-answer.ts'
+import { telling } from '../../../src/actors/providers/telling.ts'
 import { anthropicServer, type AnthropicOptions as ServerOptions } from '../../wire/anthropic.ts'
 import { signatureOf } from '../../wire/anthropic-rules.ts'
 import type { Exchange } from '../../wire/exchange.ts'
@@ -108,6 +110,19 @@ test('thoughts go back as they came, with their signature, and only to the provi
   expect(JSON.stringify(sent(server)['messages'])).not.toContain('Hm.')
   // A loop that was begun without thoughts of its own is refused with thinking on.
   expect(sent(server)['thinking']).toBeUndefined()
+})
+
+test('a thought that was cut before it was signed is no part of the answer: it would be refused with every later request', () => {
+  const answer = anthropicAnswer('anthropic', 1, telling({ progress: () => undefined, signal: new AbortController().signal }))
+  for (const event of [
+    { type: 'message_start', message: { usage: { input_tokens: 5, output_tokens: 1 } } },
+    { type: 'content_block_start', index: 0, content_block: { type: 'thinking', thinking: '', signature: '' } },
+    { type: 'content_block_delta', index: 0, delta: { type: 'thinking_delta', thinking: 'Hm' } },
+    { type: 'message_delta', delta: { stop_reason: 'max_tokens' }, usage: { output_tokens: 9 } },
+  ])
+    answer.hear(event as never)
+  expect(answer.result()).toMatchObject({ finish: 'length', message: { role: 'assistant', content: '' } })
+  expect(answer.result()?.message).not.toHaveProperty('thinking')
 })
 
 test('thinking takes its part of the answer: the budget gives way to the limit, and there is no temperature', async () => {

@@ -22,6 +22,7 @@ test.each([
   ['invalid_request_error', 'E_PROVIDER_REFUSED', 'never'],
   ['billing_error', 'E_PROVIDER_REFUSED', 'never'],
   ['a_new_error', 'E_PROVIDER_UNREACHABLE', 'backoff'],
+  ['constructor', 'E_PROVIDER_UNREACHABLE', 'backoff'],
 ])('R3: an error event has no status, its type %s says what it is', (type, code, retry) => {
   expect(refusalOf(event(type), ASKED)).toMatchObject({ code, retry })
 })

@@ -19,6 +19,17 @@ test.each(['{"path":"a.t', '{"path":"a.ts"}}', '[1]', '"x"', 'null', '1', '{path
   },
 )
 
+test('an id that is given twice, or not at all, becomes one that no other call has', () => {
+  const ids = (...given: string[]) =>
+    toolCalls(
+      given.map((id) => ({ id, name: 'edit', args: '' })),
+      3,
+      false,
+    ).map(({ id }) => id)
+  expect(ids('', 'a', 'a')).toEqual(['call-3-1', 'a', 'call-3-3'])
+  expect(ids('call-3-2', 'call-3-2')).toEqual(['call-3-2', 'call-3-2-'])
+})
+
 test('a call that was cut at the limit of the answer would be cut again', () => {
   expect(() => read('{"path":', true)).toThrow(expect.objectContaining({ code: 'E_PROVIDER_OUTPUT', retry: 'never' }))
 })

@@ -253,12 +253,16 @@ function keepNote(notes: Note[], type: string, data: Note['data']): void {
   if (notes.length < NOTES_MAX) notes.push({ type, data: kept })
 }
 
+/** Above that sums of tokens and of nano-dollars are not exact any more. */
+const COUNT_MAX = 1e12
+const USD_MAX = 1e6
+
 /** What a handler says it has used. Anything but counts is ignored: a wrong word about cost must not cost the run. */
 function usageOf(spent: Usage): Usage | null {
   const { inputTokens, outputTokens, costUsd, simulated, local, provider, model, ...parts } = (spent ?? {}) as Partial<Usage>
-  const count = (value: unknown): number => (Number.isFinite(value) ? Math.max(0, Math.trunc(value as number)) : 0)
+  const count = (value: unknown): number => (Number.isFinite(value) ? Math.min(COUNT_MAX, Math.max(0, Math.trunc(value as number))) : 0)
   if (spent === undefined || spent === null) return null
-  const cost = typeof costUsd === 'number' && Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : null
+  const cost = typeof costUsd === 'number' && costUsd >= 0 && costUsd <= USD_MAX ? costUsd : null
   return {
     inputTokens: count(inputTokens),
     outputTokens: count(outputTokens),

@@ -38,6 +38,7 @@ const CATALOGUE: Readonly<Record<string, Entry>> = {
   E_ACTOR_TIMEOUT: { exit: 6, fix: (run) => `troupe logs ${run} --type 'actor.*'; raise limits.deadlineMs of the actor` },
   E_CHECK_FAILED: { exit: 1 },
   E_OUTPUT: { exit: 1, retryable: true },
+  E_MEMORY_REFUSED: { exit: 1, retryable: true },
   E_NODE_VERSION: { exit: 1 },
   E_USAGE: { exit: 2 },
   E_FLAG_CONFLICT: { exit: 2 },

@@ -10,6 +10,7 @@
  *   team*             the coding team                                            actors/team.ts, actors/effects.ts
  *   anthropic, ollama, openaiCompatible, scripted   who answers                  actors/providers/
  *   modelRef          a model as agents name it; providerGates, openSeam, wrapCache   before them: gates, tapes, kept answers
+ *   openMemories, memoryEffects   what a project's runs have learned             actors/memory/, machines/memory-effects.ts
  *
  * What holds across a crash is in docs/SEMANTICS.md.
  */
@@ -18,6 +19,9 @@ export { type ResponseCache, wrapCache } from './actors/cache.ts'
 export { diskCache } from './actors/caches/disk.ts'
 export { openSeam, type Seam, type Tapes } from './actors/cassettes/seam.ts'
 export { teamEffects } from './actors/effects.ts'
+export { type Memories, type MemoriesOptions, openMemories } from './actors/memory/memories.ts'
+export type { Drained, Enqueued, Memory, Operation, OperationEnd, QueueStatistics } from './actors/memory.ts'
+export { memoryEffects } from './actors/memory-effects.ts'
 export { type PlannedActor, planTree, type TreePlan } from './actors/plan.ts'
 export type { GenerateOptions, GenerateRequest, GenerateResult, Provider } from './actors/provider.ts'
 export { type Gates, providerGates } from './actors/provider-gate.ts'
@@ -44,6 +48,7 @@ export { Defect, type ErrorData, UserError } from './errors.ts'
 export type { Json } from './json.ts'
 export { coder } from './machines/coder.ts'
 export { executor } from './machines/executor.ts'
+export { type RecallLimits, recall, record } from './machines/memory-effects.ts'
 export { type ModelRef, modelRef, type Price } from './machines/models.ts'
 export { optimizer } from './machines/optimizer.ts'
 export { orchestrator } from './machines/orchestrator.ts'

@@ -68,6 +68,10 @@ export const RUN_CRASHES_PERIOD_MS = 600_000
 export const CONFIG_BYTES_MAX = 1_000_000
 /** How long the keychain of the system may take to answer, before the key file is used instead. */
 export const KEYCHAIN_MS_MAX = 3_000
+/** Operations that wait to be written into the memory of a project; past it the answer is no. */
+export const MEMORY_OPERATIONS_MAX = 10_000
+/** Characters of one text in the memory of a project; longer ones are cut, with a note. */
+export const MEMORY_TEXT_CHARS_MAX = 8_000
 
 if (TURN_STEPS_MAX > CASCADE_STEPS_MAX) throw new Error('limits: a turn cannot hold more steps than a cascade')
 if (TURN_EXTERNALS_MAX > TURN_STEPS_MAX) throw new Error('limits: a turn takes at least one step for each event from outside')

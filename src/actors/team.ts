@@ -12,12 +12,13 @@
  */
 import { resolve } from 'node:path'
 import { errorData, UserError } from '../errors.ts'
-import type { Json } from '../json.ts'
+import type { Json, JsonObject } from '../json.ts'
 import { checkTree } from '../machines/childspec.ts'
 import { coder } from '../machines/coder.ts'
 import type { CoderInput } from '../machines/coder-rules.ts'
 import { executor } from '../machines/executor.ts'
 import type { OrchestratorInput } from '../machines/ledger.ts'
+import type { RecallLimits } from '../machines/memory-effects.ts'
 import { type ModelInput, promptTokensMax } from '../machines/model-call.ts'
 import type { Chain } from '../machines/models.ts'
 import { type OptimizerInput, optimizer } from '../machines/optimizer.ts'
@@ -41,6 +42,8 @@ export interface TeamOptions {
   readonly dir: string
   /** Models of each agent, in the order in which they are asked. Left out: the first provider of the registry answers. */
   readonly models?: TeamModels | undefined
+  /** The team remembers the project, within these limits or the default ones; it needs the handlers of memory-effects.ts. Default: it does not. */
+  readonly memory?: boolean | RecallLimits | undefined
 }
 
 type Thinker = 'orchestrator' | 'coder' | 'reviewer' | 'optimizer'
@@ -68,18 +71,24 @@ export interface TeamStart {
  * The tree of a task, with everything that its actors need as their input. Pure, so a run that is resumed needs neither file nor task again.
  * @throws {UserError} `E_TASK_INVALID` (exit 3) where its `supervision` breaks a rule of trees.
  */
-export function teamTree(task: Task, { dir, models }: TeamOptions): TeamStart {
+export function teamTree(task: Task, { dir, models, memory = false }: TeamOptions): TeamStart {
   const { strategy, intensity, periodMs, backoff, startTimeoutMs, quarantine } = task.supervision
   const common = { from: 'checkpoint', ...(startTimeoutMs === null ? {} : { startTimeoutMs }) } as const
   const permanent = { restart: 'permanent', ...common } as const
   const children: ChildSpec[] = [
-    { id: 'coder', src: 'coder', input: coderInput(task, models), ...permanent, ...limitsOf(task.agents.coder) },
+    {
+      id: 'coder',
+      src: 'coder',
+      input: { ...coderInput(task, models), ...(memory === false ? {} : { memory }) },
+      ...permanent,
+      ...limitsOf(task.agents.coder),
+    },
     { id: 'reviewer', src: 'reviewer', input: reviewerInput(models), ...permanent, ...limitsOf(task.agents.reviewer) },
     { id: 'executor', src: 'executor', ...permanent },
     {
       id: 'orchestrator',
       src: 'orchestrator',
-      input: orchestratorInput(task, dir, models),
+      input: { ...orchestratorInput(task, dir, models), ...(memory === false ? {} : { memory: true }) },
       restart: 'transient',
       significant: true,
       ...common,
@@ -124,13 +133,13 @@ function reviewerInput(models: TeamModels | undefined): Json {
   return input as unknown as Json
 }
 
-function coderInput(task: Task, models: TeamModels | undefined): Json {
+function coderInput(task: Task, models: TeamModels | undefined): JsonObject {
   const { polling, pollingMs } = task.loops
   const { iterationsMax } = task.agents.coder
   const loops = { polling, pollingMs }
   const own = modelsOf('coder', models)
   const input = { address: peers.coder, system: CODER, iterationsMax, loops, ...own, ...windowOf(own) } satisfies CoderInput
-  return input as unknown as Json
+  return input as unknown as JsonObject
 }
 
 /** The window of the model that is asked first, and who keeps the conversation within it. */
@@ -148,7 +157,7 @@ function optimizerInput(models: TeamModels | undefined): Json | null {
   return input as unknown as Json
 }
 
-function orchestratorInput(task: Task, dir: string, models: TeamModels | undefined): Json {
+function orchestratorInput(task: Task, dir: string, models: TeamModels | undefined): JsonObject {
   const { workspace, gates, agents, goal, work, input, loops } = task
   const { maxConsecutiveRetries, oscillation, similarity } = loops
   const deadlines = {
@@ -169,5 +178,5 @@ function orchestratorInput(task: Task, dir: string, models: TeamModels | undefin
     system: ORCHESTRATOR,
     ...modelsOf('orchestrator', models),
   }
-  return given as unknown as Json
+  return given as unknown as JsonObject
 }

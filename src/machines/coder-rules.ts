@@ -7,9 +7,11 @@ import type { Json } from '../json.ts'
 import type { Address, AskEvent, AskParams, ThreadAppend } from '../protocol.ts'
 import { cannotRepair, isSilent, misfit, mustRepair, NO_SLIPS, type Slips, slipped } from './coder-answers.ts'
 import { blocked, circleOf, type Judged, judged, nudged, POLLING_MS, settled } from './coder-loops.ts'
+import { beginRecall, isRecalledFirst, type Remembering } from './coder-recall.ts'
 import { isAbout, isFull, learned, openWindow, shortened, type Window, type WindowLimits } from './compacting.ts'
 import { appending, type Conversation, conversationOf, grown, taskMessages, topicOf, withConversation } from './conversation.ts'
 import { type GenerateOutput, generate, planWrite, read, write } from './effects.ts'
+import { type RecallLimits, recall } from './memory-effects.ts'
 import { type Calling, freshCall, hasAnother, type ModelInput, switched, switchOf } from './model-call.ts'
 import { NO_CALLS, pollingExpired, type ToolLoopOptions, type ToolMemory } from './tool-loops.ts'
 import { type Message, reasons, type TaskAssign, type ToolCall, taskAbandon, taskAssign } from './vocabulary.ts'
@@ -29,6 +31,8 @@ export interface CoderInput extends ModelInput {
   readonly iterationsMax?: number | undefined
   /** How circles of tool calls are judged. `pollingMs`: how long it may poll without seeing anything new; default ten minutes. */
   readonly loops?: (ToolLoopOptions & { readonly pollingMs?: number | undefined }) | undefined
+  /** Asks the memory of the project before it begins an item, within these limits or the default ones. Default: it does not. */
+  readonly memory?: boolean | RecallLimits | undefined
   /** Who makes long conversations shorter; left out: nobody, what does not fit is left out. */
   readonly optimizer?: Address | undefined
   /** What prompts may take. */
@@ -42,7 +46,7 @@ export interface Seen {
 }
 
 /** Plain data; the conversations themselves are threads outside. */
-export interface CoderContext extends Calling {
+export interface CoderContext extends Calling, Remembering {
   readonly address: string
   readonly system: string
   readonly iterationsMax: number
@@ -118,6 +122,7 @@ export function opening(context: CoderContext, event: CoderEvent): { topic: stri
   assertEvent(event, 'task.assign')
   const task = taskAssign.parse(event)
   const topic = topicOf(task.item.id, task.conversation)
+  if (isRecalledFirst(context, task)) return { topic, messages: [] }
   return { topic, messages: taskMessages(context.system, conversationOf(context, topic).length === 0, task) }
 }
 
@@ -158,7 +163,7 @@ export const rules = setup({
     input: {} as CoderInput,
     emitted: {} as { type: string; [key: string]: Json | undefined },
   },
-  actors: { generate, read, planWrite, write },
+  actors: { generate, read, planWrite, write, recall },
   guards: {
     isAssignment: ({ event }) => event.type === 'task.assign' && event.replyTo !== undefined && taskAssign.safeParse(event).success,
     isSameRound: ({ context, event }) =>
@@ -173,6 +178,7 @@ export const rules = setup({
     wantsToAbandon: ({ event }) => event.type === 'task.abandon' && event.replyTo !== undefined,
     goesInCircles: ({ context }) => context.judged?.verdict === 'escalate',
     isBlocked: ({ context }) => context.judged?.verdict === 'block',
+    mustRecall: ({ context }) => (context.recalling ?? null) !== null,
     nothingToCall: ({ context }) => context.calls.length === 0,
     isFull: ({ context }) => context.calls.length === 0 && isFull(windowOf(context), talk(context)),
     isLate: ({ context, event }) => !isAbout(windowOf(context), event as { id?: string }),
@@ -213,6 +219,8 @@ export const rules = setup({
       const task = { item: item.id, round, dir: workspace.dir, topic: topicOf(item.id, conversation) }
       return { task, replyTo: event.replyTo ?? null, calls: [], loops: NO_CALLS, blockedTurn: 0, ...known }
     }),
+    beginRecall: assign(({ context, event }) => beginRecall(context, taskAssign.parse(event))),
+    endRecall: assign({ recalling: null }),
     takeAsker: assign(({ event }) => ({ replyTo: (event as { replyTo: AnyActorRef }).replyTo })),
     queueCalls: assign(({ context }, params: { message: Message }) => ({
       calls: params.message.toolCalls ?? [],

@@ -3,6 +3,7 @@
  *
  *   idle --task.assign--> working                         answers task.done {summary} | task.failed {error}
  *    |      deciding --no call waits, turns left--> generating --calls--> deciding
+ *    |         |--a new item, it remembers--> recalling -------> deciding     the first words wait for it
  *    |         |--the same, and the conversation is long--> compacting --a summary, or a line in its place--> deciding
  *    |         |--the same call for the 3rd time-----------------> deciding     it is not performed, the model is told
  *    |         |--the 4th time--> looped                                        this life ends with E_LOOP_ESCALATED, the supervisor decides
@@ -24,6 +25,7 @@
 import { errorData } from '../errors.ts'
 import { EXIT_KEY } from '../protocol.ts'
 import { endingText, misfit, nudgeWords, repairWords } from './coder-answers.ts'
+import { openingWith, rememberingOf } from './coder-recall.ts'
 import {
   answered,
   CODER_TOOLS,
@@ -66,6 +68,7 @@ export const coder = rules.createMachine({
     partial: null,
     circle: null,
     ...callingOf(input),
+    ...rememberingOf(input),
     window: openWindow(input.optimizer, input.window),
   }),
   output: ({ context }) => (context.circle === null ? undefined : { [EXIT_KEY]: { kind: 'error', error: context.circle } }),
@@ -80,6 +83,7 @@ export const coder = rules.createMachine({
           { type: 'say', params: ({ context, event }) => opening(context, event) },
           'forgetPolling',
           'take',
+          'beginRecall',
         ],
       },
       { guard: 'wantsAnswer', actions: 'reject' },
@@ -105,6 +109,7 @@ export const coder = rules.createMachine({
         deciding: {
           entry: 'judge',
           always: [
+            { guard: 'mustRecall', target: 'recalling' },
             {
               guard: 'outOfTurns',
               target: '#coder.idle',
@@ -232,6 +237,22 @@ export const coder = rules.createMachine({
                 actions: { type: 'fail', params: ({ context, event }) => ({ error: failedCall(context, event.error) }) },
               },
             ],
+          },
+        },
+        recalling: {
+          invoke: {
+            id: 'recall',
+            src: 'recall',
+            input: ({ context }) => context.recalling!.input,
+            onDone: {
+              target: 'deciding',
+              actions: [{ type: 'say', params: ({ context, event }) => openingWith(context, event.output.text) }, 'endRecall'],
+            },
+            // Who cannot remember works without.
+            onError: {
+              target: 'deciding',
+              actions: [{ type: 'say', params: ({ context }) => openingWith(context, '') }, 'endRecall'],
+            },
           },
         },
         compacting: {

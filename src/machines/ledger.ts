@@ -13,6 +13,7 @@ import { type Address, EXIT_KEY, type ExitReason } from '../protocol.ts'
 import type { Conversation } from './conversation.ts'
 import type { Staged } from './effects.ts'
 import { type FeedbackMemory, type FeedbackOptions, type LoopCheck, NO_FEEDBACK } from './loops.ts'
+import type { Missions } from './mission.ts'
 import { type Calling, callingOf, type ModelInput } from './model-call.ts'
 import type { Check, GateOutcome, WorkItem, Workspace } from './vocabulary.ts'
 import { acceptWork } from './work.ts'
@@ -37,6 +38,8 @@ export interface OrchestratorInput extends ModelInput {
   readonly loops?: Omit<FeedbackOptions, 'workspace'> | undefined
   /** The role in words, for planning. */
   readonly system: string
+  /** Tells the memory of the project of each item that is closed. Default: it does not. */
+  readonly memory?: boolean | undefined
 }
 
 /** One item in the answer of the run. `partial`: what was there when its time was up. `not_started`: it needs one that was not finished. */
@@ -49,7 +52,7 @@ export type WorkRecord = {
   readonly partial?: Json
 }
 
-export interface OrchestratorContext extends Calling {
+export interface OrchestratorContext extends Calling, Missions {
   readonly address: Address
   readonly peers: OrchestratorInput['peers']
   readonly goal: string | null
@@ -142,6 +145,7 @@ export function openLedger(input: OrchestratorInput): OrchestratorContext {
     error: null,
     reasons: !checked.ok && 'reasons' in checked ? checked.reasons : [],
     ...callingOf(input),
+    ...(input.memory === true ? { memory: true } : {}),
   }
 }
 

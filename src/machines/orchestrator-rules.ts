@@ -33,6 +33,8 @@ import {
   type WorkRecord,
 } from './ledger.ts'
 import { checkRetryLoop } from './loops.ts'
+import { record } from './memory-effects.ts'
+import { mustRecord } from './mission.ts'
 import { freshCall, hasAnother, switched, switchOf } from './model-call.ts'
 import { type Message, workPlan } from './vocabulary.ts'
 import { acceptWork, gateFeedback, readAnswer, repairRequest, tail } from './work.ts'
@@ -136,7 +138,7 @@ export const rules = setup({
     input: {} as OrchestratorInput,
     emitted: {} as { type: string; [key: string]: Json | undefined },
   },
-  actors: { generate, open, stage, plan, promote },
+  actors: { generate, open, stage, plan, promote, record },
   guards: {
     isRejected: ({ context }) => context.reasons.length > 0,
     hasWork: ({ context }) => context.work.length > 0,
@@ -159,6 +161,7 @@ export const rules = setup({
     needsChanges: ({ context, event }) => reviewOf(context, event)?.verdict === 'needs_changes',
     isLoop: ({ context }) => context.checked !== null && context.checked.loop !== null,
     hasRounds: ({ context }) => context.checked?.abort === false,
+    mustRecord: ({ context }) => mustRecord(context),
     isIncomplete: ({ context }) => context.incomplete !== null,
     hasNext: ({ context }) => currentItem(context) !== undefined,
     staysStaged: ({ context }) => context.target.promote === 'never' || (context.staged?.files.length ?? 0) === 0,
@@ -220,6 +223,8 @@ export const rules = setup({
       enqueue.assign({ ...NEW_ITEM, finished: [...finished, ...records], incomplete: incomplete ?? expired?.error ?? null })
       for (const record of records) enqueue.emit(finishedFact(record))
     }),
+    /** Told or not, it is not told again. */
+    markRecorded: assign(({ context }) => ({ recorded: context.finished.length })),
     /** Why the run fails. The item at hand goes on record as failed. */
     giveUp: assign(({ context }, params: { error: ErrorData }) => {
       const { round, peers, finished, workspace } = context

@@ -14,6 +14,8 @@
  *   each of these --the time of the item is up--> abandoning --> closing     timed_out, with what there is; what needs it is not started
  *                                                    closing --others are done too--> failed     E_LIMIT_TIME, with all records
  *
+ *   closing --it remembers--> recording --> closed      the memory of the project is told how the item ended; that it cannot be told stops nothing
+ *
  * In `assigning`, `gating` and `reviewing` a peer is asked. One that goes down or does not answer in time is asked once more for the same round; then the
  * run fails, or the time of the item is up. A coder whose tool calls went in circles was restarted by its supervisor and begins anew, once. Only a tree that a passed gate and an approving review cover exactly is promoted; the promotion's plan goes from effect to effect.
  */
@@ -23,6 +25,7 @@ import { askParams, noAnswer, tooLate } from './asking.ts'
 import { conversationOf } from './conversation.ts'
 import type { PromotionPlan } from './effects.ts'
 import { exitWith, openLedger, outcomeOf } from './ledger.ts'
+import { missionOf } from './mission.ts'
 import { askedOf, failedCall } from './model-call.ts'
 import {
   circlesOf,
@@ -245,6 +248,18 @@ export const orchestrator = rules.createMachine({
     },
     closing: {
       entry: 'closeItem',
+      always: [{ guard: 'mustRecord', target: 'recording' }, { target: 'closed' }],
+    },
+    recording: {
+      invoke: {
+        id: 'record',
+        src: 'record',
+        input: ({ context }) => missionOf(context),
+        onDone: { target: 'closed', actions: 'markRecorded' },
+        onError: { target: 'closed', actions: 'markRecorded' },
+      },
+    },
+    closed: {
       always: [
         { guard: 'hasNext', target: 'assigning', actions: 'beginItem' },
         { guard: 'isIncomplete', target: 'failed', actions: { type: 'giveUp', params: ({ context }) => ({ error: context.incomplete! }) } },

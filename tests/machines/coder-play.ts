@@ -14,6 +14,9 @@ export interface Fakes {
   readonly write?: (input: object) => unknown
   readonly iterationsMax?: number
   readonly loops?: CoderInput['loops']
+  readonly memory?: CoderInput['memory']
+  /** What is remembered, in words. Default: the memory is down. */
+  readonly recall?: (input: object) => unknown
   /** Has an optimizer at `/team/optimizer`, whom nobody answers for but the test. */
   readonly window?: CoderInput['window']
 }
@@ -51,11 +54,15 @@ export function coding(fakes: Fakes) {
     if ('code' in said) throw said
     return { message: { role: 'assistant', content: '', ...said }, usage: { inputTokens: 1, outputTokens: 1, costUsd: 0 }, finish: 'stop' }
   }
+  const down = (): never => {
+    throw { code: 'E_STORE_IO', message: 'no disk' }
+  }
   const machine = coder.provide({
     actors: {
       generate: perform('generate', generate),
       read: perform('read', fakes.read ?? (() => ({ content: 'text', seen: null }))),
       planWrite: perform('planWrite', fakes.planWrite ?? (() => ({ path: 'src/cli.ts', before: 'h1', after: 'h2', content: 'x' }))),
+      recall: perform('recall', fakes.recall ?? down),
       write: perform('write', fakes.write ?? (() => ({ path: 'src/cli.ts', hash: 'h2' }))),
     } as never,
     actions: {
@@ -76,6 +83,7 @@ export function coding(fakes: Fakes) {
     address: '/team/coder',
     system: 'You code.',
     ...(fakes.iterationsMax === undefined ? {} : { iterationsMax: fakes.iterationsMax }),
+    ...(fakes.memory === undefined ? {} : { memory: fakes.memory }),
     ...(fakes.loops === undefined ? {} : { loops: fakes.loops }),
     ...(fakes.window === undefined ? {} : { window: fakes.window, optimizer: '/team/optimizer' }),
   }

@@ -42,6 +42,8 @@ export interface Played {
   readonly facts: readonly string[]
   readonly said: readonly { readonly type: string; readonly [key: string]: unknown }[]
   readonly appends: readonly ThreadAppend[]
+  /** What the memory was told. */
+  readonly recorded: readonly JsonObject[]
 }
 
 const GATE = { id: 'test', run: 'npm test', timeoutMs: 1_000 }
@@ -77,6 +79,7 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
   const effects: string[] = []
   const appends: ThreadAppend[] = []
   const said: { type: string }[] = []
+  const recorded: JsonObject[] = []
   const clock = new SimulatedClock()
   const counts: Record<string, number> = {}
   const next = <T>(name: string, list: readonly T[]): T => {
@@ -112,6 +115,7 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
         tree = next('trees', script.trees ?? ['tree-1', 'tree-2', 'tree-3', 'tree-4'])
         return { tree, files, added: 3, removed: 1, diff: `diff to ${tree}`, truncated: false }
       }),
+      record: perform('record', (input: JsonObject) => recorded.push(input)),
       plan: perform('plan', () => ({ target: '/project', tree: script.planTree ?? tree, files: files.map((path) => ({ path })) })),
       promote: perform('promote', (plan: { tree: string }) => ({ tree: plan.tree, files })),
     } as never,
@@ -136,7 +140,7 @@ export async function play(script: Play, input: Partial<OrchestratorInput> = {})
   actor.start()
   const output = (await toPromise(actor)) as Outcome & { [EXIT_KEY]?: { output: Outcome } }
   const outcome: Outcome = output[EXIT_KEY]?.output ?? output
-  return { outcome, asks, effects, facts: said.map((fact) => fact.type), said, appends }
+  return { outcome, asks, effects, facts: said.map((fact) => fact.type), said, appends, recorded }
 }
 
 /** What the engine would send for such a reply. */

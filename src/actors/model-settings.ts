@@ -21,7 +21,7 @@ export interface ModelEntry {
   readonly keepAliveMs: number | null
 }
 
-export interface AgentEntry {
+interface AgentEntry {
   /** An alias. */
   readonly model: string | null
   readonly temperature: number | null

@@ -14,11 +14,11 @@ import { nearest } from '../near.ts'
 import { contextTokensOf, type ModelEntry, type ModelSettings, priceOf } from './model-settings.ts'
 import { placeOf } from './provider-places.ts'
 
-export const AGENTS = ['orchestrator', 'coder', 'reviewer', 'optimizer'] as const
+const AGENTS = ['orchestrator', 'coder', 'reviewer', 'optimizer'] as const
 export type AgentName = (typeof AGENTS)[number]
 
 /** What a task says of the model of an agent. */
-export interface AgentWish {
+interface AgentWish {
   readonly model?: string | undefined
   readonly temperature?: number | undefined
   readonly contextTokensMax?: number | undefined

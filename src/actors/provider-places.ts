@@ -10,7 +10,7 @@ import { isLoopback } from '../loopback.ts'
 import { nearest } from '../near.ts'
 import type { ModelSettings, ProviderEntry } from './model-settings.ts'
 
-export type ProviderKind = 'scripted' | 'replay' | 'ollama' | 'anthropic' | 'openai-compatible'
+type ProviderKind = 'scripted' | 'replay' | 'ollama' | 'anthropic' | 'openai-compatible'
 
 export interface ProviderPlace {
   readonly name: string

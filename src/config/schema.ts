@@ -259,9 +259,6 @@ export const schema = z
     memory,
   }))
 
-/** What an agent, a provider has where the configuration does not name it. */
-export const AGENT_DEFAULT = agent.parse({})
-export const PROVIDER_DEFAULT = provider.parse({})
 
 /** Keys of `[general]`: they may stand at the top of a file, too (S7). */
 export const GENERAL_KEYS: readonly string[] = [

@@ -20,7 +20,7 @@ import { GENERAL_KEYS, schema } from './schema.ts'
 import { expectationOf } from './values.ts'
 
 /** What is wrong and does no harm. Its code is `E_CONFIG_UNKNOWN_KEY`. */
-export interface ConfigWarning {
+interface ConfigWarning {
   readonly code: string
   readonly where: string
   readonly message: string

@@ -34,7 +34,7 @@ const OTHERS_MAY_HELP = [
 const REASON_CHARS_MAX = 160
 
 /** Did the time run out, whoever noticed it? */
-export const isTimeout = ({ code }: ErrorData): boolean => code === 'E_PROVIDER_TIMEOUT' || code === 'E_EFFECT_TIMEOUT'
+const isTimeout = ({ code }: ErrorData): boolean => code === 'E_PROVIDER_TIMEOUT' || code === 'E_EFFECT_TIMEOUT'
 
 /** What the engine says of a call that was late, in the words of models: which time was up. */
 export const modelError = (error: ErrorData): ErrorData =>

@@ -16,7 +16,7 @@ export interface ModelCall {
   readonly index: number
   readonly tried: readonly Tried[]
 }
-export const FIRST_MODEL: ModelCall = { index: 0, tried: [] }
+const FIRST_MODEL: ModelCall = { index: 0, tried: [] }
 
 /** What an agent takes as its input: models in the order in which they are asked, and tokens that its prompts may take at most. */
 export interface ModelInput {

@@ -10,7 +10,7 @@ import { z } from 'zod'
  * USD per million tokens. `basis` `local`: it runs on a machine of one's own and costs nothing by the piece. `asOf` and `source` say where a price is from.
  * A model without a price has `null`, never 0.
  */
-export const price = z.strictObject({
+const price = z.strictObject({
   input: z.number().min(0),
   output: z.number().min(0),
   cacheRead: z.number().min(0).optional(),

@@ -12,7 +12,7 @@ import { chargedTo, plus, type Spending } from './spending.ts'
 import type { EffectRow } from './store.ts'
 
 /** One call: an effect that has used tokens or money, or may have. */
-export interface LedgerCall {
+interface LedgerCall {
   readonly effect: string
   readonly path: Address
   readonly kind: string

@@ -14,7 +14,7 @@ import type { Look } from './look.ts'
 import { tableLines } from './table.ts'
 
 /** Cost of a sum: `$0.1200 + $?` where some prices are known and some are not. */
-export function costWords({ costUsd, knownUsd, costBasis }: Pick<LedgerSum, 'costUsd' | 'knownUsd' | 'costBasis'>): string {
+function costWords({ costUsd, knownUsd, costBasis }: Pick<LedgerSum, 'costUsd' | 'knownUsd' | 'costBasis'>): string {
   return costBasis === 'partial' ? `${dollars(nanoUsd(knownUsd))} + $?` : money(costUsd, costBasis)
 }
 

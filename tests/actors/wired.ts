@@ -16,7 +16,7 @@ export const ADAPTERS = ['ollama', 'anthropic', 'openai-compatible'] as const
 export type AdapterName = (typeof ADAPTERS)[number]
 
 /** What the servers let in. No real key: nobody outside the loopback is ever asked. */
-export const TEST_KEY = 'test-key-of-nobody'
+const TEST_KEY = 'test-key-of-nobody'
 const MODEL = 'some-model'
 const key = async (): Promise<string> => TEST_KEY
 

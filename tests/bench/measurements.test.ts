@@ -38,6 +38,7 @@ const GOALS: Readonly<Record<string, readonly string[]>> = {
   watchers: Array.from({ length: 4 }, () => 'speed beside nobody [least 0.95]'),
   fairness: [],
   supervised: ['to that of the fewest [most 1.5]', 'crash to that of the fewest [most 1.5]'],
+  calls: ['added to a call, median [most 2]'],
   million: ['first answer, from before the open [most 100]', 'first answer, from before the open [most 100]'],
 }
 

@@ -159,7 +159,7 @@ test('R4 a run that meets its limit of money is saved, and goes on exactly there
 
   const raised = await own(at, ['resume', '--last', '--max-usd', '1'])
   expect([raised.exit, raised.out, before > 0, asked(server).length]).toEqual([0, SUMMARY, true, REPLIES.length])
-  const [usage] = parsed((await own(at, ['show', '--last', '--usage', '--json'])).out) as [Usage]
+  const [usage] = parsed((await own(at, ['show', '--last', '--usage', '--json'])).out) as unknown as [Usage]
   const sum = (costs: readonly { costUsd: number }[]): number =>
     Math.round(costs.reduce((all, { costUsd }) => all + costUsd, 0) * 1e9) / 1e9
   const { total, calls, byModel, byActor, budgets } = usage

@@ -18,7 +18,7 @@ import type { Machines } from '../../src/runtime/registry.ts'
 import { Chance, chanceOf } from '../../src/testing/chance.ts'
 import type { SimulatedEvent } from '../../src/testing/simulate.ts'
 
-export const WORST = { tokens: 1_000, usd: 0.002, turns: 1 }
+const WORST = { tokens: 1_000, usd: 0.002, turns: 1 }
 export const RUN_BUDGET = { usdMax: 0.05 } satisfies Budget
 
 const call = effect({

@@ -1,9 +1,9 @@
 /** Tables, trees, frames and errors as lines. */
 import { expect, test } from 'vitest'
 import { UserError } from '../../src/errors.ts'
+import { nearest } from '../../src/near.ts'
 import { frameLine, isAbout, matchesGlob, NOTEWORTHY, reasonWord } from '../../src/view/frame.ts'
 import { actorMark, type Look, PLAIN, runMark } from '../../src/view/look.ts'
-import { nearest } from '../../src/near.ts'
 import { errorObject, problemLines } from '../../src/view/problem.ts'
 import { tableLines } from '../../src/view/table.ts'
 import { type TreeNode, treeLines } from '../../src/view/tree.ts'

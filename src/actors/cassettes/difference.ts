@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../json.ts'
 import type { NormalRequest } from './normal.ts'
 
 /** One place in which two requests differ. `tape` and `now` are short texts, JSON where they are data. */
-export interface Difference {
+interface Difference {
   /** `messages[4].content`. */
   readonly at: string
   readonly tape: string

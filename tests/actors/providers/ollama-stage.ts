@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../../../src/actors/provider.ts'
 import { ollama } from '../../../src/actors/providers/ollama.ts'
 import type { Json } from '../../../src/json.ts'
-import { type OllamaOptions, type OllamaServer, ollamaServer } from '../../wire/ollama.ts'
+import { type OllamaOptions, ollamaServer } from '../../wire/ollama.ts'
 import type { Seen } from '../../wire/server.ts'
 import { request } from './ollama-request.ts'
 

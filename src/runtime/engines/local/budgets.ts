@@ -87,7 +87,7 @@ export function reach(tree: Tree, row: EffectRow, refusal: Refusal, cause: numbe
 }
 
 /** The error of an effect that does not fit. */
-export function limitError(row: EffectRow, refusal: Refusal): ErrorData {
+function limitError(row: EffectRow, refusal: Refusal): ErrorData {
   const { which, owner } = refusal
   return { code: CODES[which], message: wordsOf(row, refusal), path: row.owner, ...(owner === null ? {} : { budget: owner }) }
 }

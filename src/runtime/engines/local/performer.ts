@@ -16,7 +16,7 @@ import type { VolatileOrder } from './tree.ts'
 import type { Volatiles } from './volatile.ts'
 
 /** A fact that a handler has noted, for the commit of its outcome. */
-export interface Note {
+interface Note {
   readonly type: string
   readonly data: { readonly [key: string]: Json | undefined }
 }

@@ -30,6 +30,8 @@ export const WATCH_LAG_ENTRIES_MAX = 10_000
 /** Frames that all watchers of a run together get at once, and then a second: what watching may cost it. */
 export const WATCH_BURST_FRAMES_MAX = 10_000
 export const WATCH_FRAMES_PER_SECOND_MAX = 25_000
+/** Levels of data that is given a name of its own by its content, such as the task of a dynamic child. */
+export const NESTING_MAX = 1_000
 /** How deep actors may nest below the root. */
 export const ACTOR_DEPTH_MAX = 64
 /** Children that one XState actor may hold: XState copies `children` on every spawn. Larger pools belong under a supervisor. */

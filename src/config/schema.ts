@@ -259,7 +259,6 @@ export const schema = z
     memory,
   }))
 
-
 /** Keys of `[general]`: they may stand at the top of a file, too (S7). */
 export const GENERAL_KEYS: readonly string[] = [
   'data_dir',

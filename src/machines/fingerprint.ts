@@ -7,6 +7,9 @@
  *   names        hash of what tells one failure from another: lines about failures, and words that are names, paths or numbers
  */
 const WORD_COUNT = 3
+
+import { NESTING_MAX } from '../limits.ts'
+
 const SKETCH_SIZE = 64
 const SKETCH_DIGITS = 8
 
@@ -156,13 +159,17 @@ export function namesIn(text: string): string {
 /** Lines that say something. */
 export const linesIn = (text: string): number => text.split('\n').filter((line) => line.trim() !== '').length
 
-/** JSON with the names of each object in order: the same data gives the same text. */
-export function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+/**
+ * JSON with the names of each object in order: the same data gives the same text.
+ * @throws {RangeError} where it is nested deeper than `NESTING_MAX`: how deep the stack of this process happens to be is no answer.
+ */
+export function canonical(value: unknown, depth = 0): string {
+  if (depth > NESTING_MAX) throw new RangeError(`nested deeper than ${NESTING_MAX} levels`)
+  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const entries = Object.entries(value).filter(([, field]) => field !== undefined)
   return `{${entries
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`)
+    .map(([name, field]) => `${JSON.stringify(name)}:${canonical(field, depth + 1)}`)
     .join(',')}}`
 }

@@ -6,9 +6,9 @@
  *   sketch       the smallest 64 hashes of its runs of three words, 8 hexadecimal digits each. Of up to 64 runs it is all of them, and the comparison exact
  *   names        hash of what tells one failure from another: lines about failures, and words that are names, paths or numbers
  */
-const WORD_COUNT = 3
-
 import { NESTING_MAX } from '../limits.ts'
+
+const WORD_COUNT = 3
 
 const SKETCH_SIZE = 64
 const SKETCH_DIGITS = 8
